@@ -98,7 +98,9 @@ class RRDB(nn.Module):
 class RRDBNet(nn.Module):
     """ESRGAN's generator. Always enlarges four times inside; x2 and x1 networks unshuffle first."""
 
-    def __init__(self, features: int = 64, blocks: int = 23, growth: int = 32, scale: int = 4, channels: int = 3):
+    def __init__(
+        self, features: int = 64, blocks: int = 23, growth: int = 32, scale: int = 4, channels: int = 3
+    ):
         """
         Args:
             features: channels between blocks.
