@@ -1,0 +1,115 @@
+"""The connection to MongoDB, and the turning of its driver's errors into the service's own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+
+from utils.errors import StoreFull, StoreUnavailable
+from utils.settings import SettingsError
+
+if TYPE_CHECKING:
+    from mongo.images import ImageStore
+    from mongo.jobs import JobStore
+    from utils.settings import Settings
+
+Document = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+OUT_OF_DISK_SPACE = 14031  # MongoDB's error code OutOfDiskSpace
+RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
+
+
+@dataclass(frozen=True)
+class Store:
+    """Everything that is kept: the jobs, the pictures waiting to be upscaled, and the finished ones."""
+
+    client: MongoClient[Document]
+    jobs: JobStore
+    uploads: ImageStore
+    results: ImageStore
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life.
+
+        Raises:
+            StoreUnavailable: there is none.
+        """
+        translated(self.client.admin.command)("ping")
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def open_store(settings: Settings) -> Store:
+    """A store on the server of `settings`. Connects on first use, so the server may still be starting.
+
+    Call it after forking: a MongoClient must not cross a fork.
+
+    Raises:
+        SettingsError: MONGO_URL cannot be read.
+    """
+    from mongo.images import ImageStore
+    from mongo.jobs import JobStore
+
+    client = _connect(settings)
+    database = client[settings.mongo_database]
+    return Store(
+        client=client,
+        jobs=JobStore(database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
+        uploads=ImageStore(database, "uploads"),
+        results=ImageStore(database, "results"),
+    )
+
+
+def _connect(settings: Settings) -> MongoClient[Document]:
+    credentials: dict[str, Any] = {}
+    if settings.mongo_user and settings.mongo_password:
+        credentials = {
+            "username": settings.mongo_user,
+            "password": settings.mongo_password.get_secret_value(),
+        }
+    try:
+        return MongoClient(
+            settings.mongo_address,
+            **credentials,
+            appname="image-upscaler",
+            tz_aware=True,
+            # A write is done when it survives the loss of a server: without this, a kill loses some.
+            w="majority",
+            wTimeoutMS=10_000,
+            readConcernLevel="majority",
+            # The driver's 30 s would keep callers hanging; a 503 with Retry-After is kinder.
+            serverSelectionTimeoutMS=3_000,
+            connectTimeoutMS=3_000,
+            socketTimeoutMS=30_000,
+        )
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        raise SettingsError(f"MONGO_URL cannot be used: {error}") from None
+
+
+def translated(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, with PyMongo's errors raised as StoreUnavailable or StoreFull."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except PyMongoError as error:
+            raise _translate(error) from error
+
+    return wrapper
+
+
+def _translate(error: PyMongoError) -> StoreFull | StoreUnavailable:
+    if isinstance(error, OperationFailure) and error.code == OUT_OF_DISK_SPACE:
+        return StoreFull("MongoDB has no disk space left. Delete pictures or give it a larger disk.")
+    return StoreUnavailable(
+        "MongoDB does not answer as it should. Try again in a few seconds.", retry_after=RETRY_AFTER
+    )
