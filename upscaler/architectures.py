@@ -1,4 +1,4 @@
-"""The two Real-ESRGAN network families, rebuilt from the shapes of their weights.
+"""The two Real-ESRGAN network families, in PyTorch.
 
 SRVGGNetCompact is the plain convolution stack of `realesr-general-x4v3` and `realesr-animevideov3`;
 RRDBNet is the residual-in-residual dense network of `RealESRGAN_x4plus` and its kin.
@@ -9,13 +9,14 @@ unchanged.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from upscaler.network_shapes import CompactShape, network_shape
 
 
 class SRVGGNetCompact(nn.Module):
@@ -46,20 +47,6 @@ class SRVGGNetCompact(nn.Module):
         """(N, C, H, W) in 0..1 -> (N, C, H * scale, W * scale), not clamped."""
         residual = self.upsampler(self.body(x))
         return residual + F.interpolate(x, scale_factor=self.scale, mode="nearest")
-
-    @classmethod
-    def from_shapes(cls, weights: Mapping[str, Tensor]) -> SRVGGNetCompact:
-        """Build the network that `weights` (names -> tensors) were trained in."""
-        last = max(int(key.split(".")[1]) for key in weights if key.endswith(".weight"))
-        features, channels = weights["body.0.weight"].shape[:2]
-        out_channels = weights[f"body.{last}.weight"].shape[0]
-        # body.0/1 is the way in, then a (convolution, PReLU) pair each, then the way out at `last`.
-        return cls(
-            features=features,
-            convolutions=last // 2 - 1,
-            scale=math.isqrt(out_channels // channels),
-            channels=channels,
-        )
 
 
 class ResidualDenseBlock(nn.Module):
@@ -98,9 +85,7 @@ class RRDB(nn.Module):
 class RRDBNet(nn.Module):
     """ESRGAN's generator. Always enlarges four times inside; x2 and x1 networks unshuffle first."""
 
-    def __init__(
-        self, features: int = 64, blocks: int = 23, growth: int = 32, scale: int = 4, channels: int = 3
-    ):
+    def __init__(self, features: int = 64, blocks: int = 23, growth: int = 32, scale: int = 4, channels: int = 3):
         """
         Args:
             features: channels between blocks.
@@ -136,34 +121,22 @@ class RRDBNet(nn.Module):
         x = F.leaky_relu(self.conv_up2(F.interpolate(x, scale_factor=2, mode="nearest")), 0.2)
         return self.conv_last(F.leaky_relu(self.conv_hr(x), 0.2))
 
-    @classmethod
-    def from_shapes(cls, weights: Mapping[str, Tensor]) -> RRDBNet:
-        """Build the network that `weights` (names -> tensors) were trained in."""
-        features, unshuffled_channels = weights["conv_first.weight"].shape[:2]
-        channels = weights["conv_last.weight"].shape[0]
-        return cls(
-            features=features,
-            blocks=1 + max(int(match[1]) for key in weights if (match := re.match(r"body\.(\d+)\.", key))),
-            growth=weights["body.0.rdb1.conv1.weight"].shape[0],
-            scale=4 // math.isqrt(unshuffled_channels // channels),
-            channels=channels,
-        )
-
 
 Network = SRVGGNetCompact | RRDBNet
 """Either family: `.scale`, `.receptive_radius` (input px), and (N, C, H, W) -> (N, C, H*s, W*s)."""
 
 
 def network_from_weights(weights: Mapping[str, Tensor]) -> Network:
-    """The network of either family, with `weights` loaded, in evaluation mode.
+    """The network of either family, with `weights` loaded as float32, in evaluation mode.
 
     Raises:
         ValueError: the names or shapes belong to neither family.
     """
+    shape = network_shape({name: tuple(tensor.shape) for name, tensor in weights.items()})
+    family = SRVGGNetCompact if isinstance(shape, CompactShape) else RRDBNet
+    network = family(**asdict(shape))
     try:
-        family = RRDBNet if "conv_first.weight" in weights else SRVGGNetCompact
-        network = family.from_shapes(weights)
         network.load_state_dict(dict(weights), strict=True)
-    except (KeyError, RuntimeError, ValueError, IndexError, TypeError) as error:
+    except RuntimeError as error:  # torch's word for missing, unexpected and misshapen tensors
         raise ValueError(f"not the weights of an SRVGGNetCompact or an RRDBNet: {error}") from error
     return network.eval().requires_grad_(False)
