@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -93,9 +94,7 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="Log lines to read, or json.")
 
     # The tests
-    test_default_timeout_waiting: int = Field(
-        60, ge=1, description="Seconds that the tests wait for a task to end."
-    )
+    test_default_timeout_waiting: int = Field(60, ge=1, description="Seconds that the tests wait for a task to end.")
 
     @field_validator("log_level", "log_format", "precision", "device", mode="before")
     @classmethod
@@ -138,6 +137,14 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from None
+
+
+def settings_or_exit() -> Settings:
+    """The settings, for the start of a program: a wrong one ends it with a sentence, not a traceback."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        sys.exit(str(error))
 
 
 def _explain(problem: ErrorDetails) -> str:

@@ -25,7 +25,7 @@ class UpscaleRequest(BaseModel):
     format: Literal["same", "png", "jpeg", "webp"] = "same"
     quality: int | None = Field(None, ge=1, le=100)
     denoise: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
-    metadata: Literal["keep", "strip"] = "keep"
+    metadata: Literal["keep", "no-gps", "strip"] = "keep"
 
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> UpscaleRequest:

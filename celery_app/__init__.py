@@ -1,0 +1,94 @@
+"""The Celery application: how the web process tells workers that there is something to do.
+
+Redis holds hints only: a message carries a job's id and may be lost, late or delivered twice. What there
+is to do stands in MongoDB, and the sweep sends again what got lost. Importing this loads no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from kombu import Queue
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from utils.logging import configure_logging
+from utils.settings import Settings, load_settings, settings_or_exit
+
+UPSCALE_QUEUE = "upscale"
+SWEEP_QUEUE = "sweep"
+
+
+class BrokerUnavailable(Exception):  # noqa: N818 - named like the other dependencies' errors
+    """Redis does not answer. Nothing is lost by it: the sweep sends later."""
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The application for a worker, for beat, and for sending."""
+    application = Celery("upscaler", broker=settings.redis_address, include=["celery_app.tasks"])
+    application.conf.update(
+        # MongoDB alone knows how a job stands. A result backend would be a second truth, and publishing
+        # hung for 19 s with it when Redis was down.
+        task_ignore_result=True,
+        # Two queues, so that the sweep does not wait behind a hundred pictures.
+        task_queues=[Queue(UPSCALE_QUEUE), Queue(SWEEP_QUEUE)],
+        task_default_queue=UPSCALE_QUEUE,
+        task_routes={"sweep": {"queue": SWEEP_QUEUE}, "clean_up": {"queue": SWEEP_QUEUE}},
+        # A message goes when its task has ended, and a worker takes no more than it works on.
+        task_acks_late=True,
+        worker_prefetch_multiplier=1,
+        worker_concurrency=settings.worker_concurrency,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_timeout": 5,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "queue_order_strategy": "round_robin",
+            # Longer than any job. Recovery rests on the lease and the sweep, not on redelivery.
+            "visibility_timeout": 6 * 3600,
+        },
+        beat_schedule={
+            name: {"task": name, "schedule": float(every), "options": {"expires": every}}
+            for name, every in (("sweep", settings.sweep_seconds), ("clean_up", 600))
+        },
+    )
+    return application
+
+
+app = make_celery(settings_or_exit())
+
+
+@setup_logging.connect
+def _use_our_logging(**_: Any) -> None:
+    configure_logging(load_settings())
+
+
+def send_upscale(job_id: str) -> None:
+    """Tell the workers of a job.
+
+    Raises:
+        BrokerUnavailable: Redis did not take the message.
+    """
+    try:
+        app.send_task("upscale", args=[job_id], retry=False)
+    except (OperationalError, RedisError, OSError) as error:
+        raise BrokerUnavailable(str(error)) from error
+
+
+def queue_length() -> int:
+    """Messages that wait for a worker.
+
+    Raises:
+        BrokerUnavailable: Redis does not answer.
+    """
+    try:
+        with app.connection_for_read() as connection:
+            return int(connection.default_channel.client.llen(UPSCALE_QUEUE))
+    except (OperationalError, RedisError, OSError) as error:
+        raise BrokerUnavailable(str(error)) from error

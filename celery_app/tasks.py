@@ -1,0 +1,61 @@
+"""The tasks, each a few lines: the logic is in `upscaling` and in the stores."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from celery_app import BrokerUnavailable, app, queue_length, send_upscale
+from celery_app.upscaling import run_job
+from celery_app.worker import the_worker
+from mongo.jobs import JobStore
+
+log = structlog.get_logger()
+
+
+@app.task(name="upscale")
+def upscale(job_id: str) -> None:
+    """Make one picture. A message for a job that cannot be claimed is dropped."""
+    worker = the_worker()
+    job = worker.store.jobs.claim(job_id)
+    if job is None:
+        log.info("task dropped: nothing to claim", task_id=job_id)
+        return
+    with structlog.contextvars.bound_contextvars(task_id=job.id, attempt=job.attempt):
+        run_job(worker, job)
+
+
+@app.task(name="sweep")
+def sweep() -> None:
+    """Hand on what dead workers left, send what Redis lost, let go of what has expired."""
+    jobs = the_worker().store.jobs
+    lost, expired = jobs.hand_on_lost(), jobs.expire()
+    sent = _send_waiting(jobs)
+    if lost or expired or sent:
+        log.info("swept", handed_on=lost, expired=expired, sent_again=sent)
+
+
+def _send_waiting(jobs: JobStore) -> int:
+    """Send the waiting jobs that no message stands for. How many."""
+    try:
+        waiting = jobs.unsent(queue_length())
+        for job_id in waiting:
+            send_upscale(job_id)
+            jobs.mark_sent(job_id)
+    except BrokerUnavailable as error:
+        log.warning("sweep could not send", reason=str(error))
+        return 0
+    return len(waiting)
+
+
+@app.task(name="clean_up")
+def clean_up() -> None:
+    """Remove the files of no job, and the jobs that ended long ago."""
+    worker = the_worker()
+    store = worker.store
+    files = store.uploads.remove_unowned(store.jobs.owned_uploads())
+    files += store.results.remove_unowned(store.jobs.owned_results())
+    jobs = store.jobs.forget(timedelta(seconds=worker.settings.task_ttl))
+    if files or jobs:
+        log.info("cleaned up", files=files, jobs=jobs)

@@ -1,0 +1,143 @@
+"""One job, from its claim to its end: open, decode, upscale, encode, store, finish."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from celery_app.heartbeat import Heartbeat, JobCancelled
+from celery_app.worker import Worker
+from mongo.jobs import Job, StaleAttempt, StoredImage
+from upscaler.catalog import find_model
+from upscaler.sizes import output_size
+from utils.errors import OutOfMemory, ServiceError, StoreUnavailable, Undecodable
+from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, check_fits, decode, encode
+
+log = structlog.get_logger()
+
+UNFORESEEN = "Something went wrong in the worker. It is logged there under this task's id; send the picture again."
+
+
+def run_job(worker: Worker, job: Job) -> None:
+    """Make the picture of a claimed job and end the job, well or with an honest failure.
+
+    Two things leave it as it is: another worker holds it by now, or the store is away. Then the lease runs
+    out and the sweep hands the job on.
+    """
+    log.info("task started", name=job.name, size=f"{job.source.width}x{job.source.height}", model=job.request.model)
+    try:
+        _make_and_end(worker, job)
+    except StaleAttempt:
+        log.warning("task given up: it was handed on or ended meanwhile")
+    except StoreUnavailable as error:
+        log.warning("task left to the sweep", reason=error.detail)
+
+
+def _make_and_end(worker: Worker, job: Job) -> None:
+    began = time.perf_counter()
+    jobs = worker.store.jobs
+    try:
+        with Heartbeat(jobs, job) as beat, tempfile.TemporaryDirectory(prefix="upscale-") as folder:
+            result = _make(worker, job, beat, Path(folder))
+    except (StaleAttempt, StoreUnavailable):
+        raise
+    except JobCancelled:
+        jobs.revoke(job)
+        log.info("task cancelled")
+    except ServiceError as error:
+        _fail(worker, job, error)
+    except MemoryError:
+        # It must not leave the task: it would end the worker's main process, and the redelivered message the next.
+        _fail(worker, job, OutOfMemory("There was not enough memory for this picture. Send a smaller one."))
+    except Exception:
+        log.exception("unforeseen error in a task")
+        _fail(worker, job, ServiceError(UNFORESEEN))
+    else:
+        _succeed(worker, job, result)
+        seconds = round(time.perf_counter() - began, 2)
+        log.info("task succeeded", size=f"{result.width}x{result.height}", bytes=result.bytes, seconds=seconds)
+    if job.source.file_id is not None:
+        worker.store.uploads.delete(job.source.file_id)
+
+
+def _make(worker: Worker, job: Job, beat: Heartbeat, folder: Path) -> StoredImage:
+    source, made = folder / "source", folder / "result"
+    with _step("fetched"):
+        _fetch(worker, job, source)
+    with _step("decoded"):
+        picture = decode(source)
+    with _step("upscaled"):
+        enlarged = _upscale(worker, job, picture, beat)
+    with _step("encoded"):
+        wishes = job.request
+        encode(enlarged, made, _format(job), quality=wishes.quality or DEFAULT_QUALITY, metadata=wishes.metadata)
+    with _step("stored"), made.open("rb") as stream:
+        stored = worker.store.results.save(stream, job.name)
+    return StoredImage(
+        file_id=stored.file_id,
+        format=_format(job).upper(),
+        mode=_mode(enlarged),
+        width=enlarged.width,
+        height=enlarged.height,
+        bytes=stored.bytes,
+        sha256=stored.sha256,
+    )
+
+
+def _fetch(worker: Worker, job: Job, path: Path) -> None:
+    if job.source.file_id is None:
+        raise StaleAttempt(job.id)
+    try:
+        worker.store.uploads.copy_to(job.source.file_id, path)
+    except FileNotFoundError:
+        raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
+
+
+def _upscale(worker: Worker, job: Job, picture: Picture, beat: Heartbeat) -> Picture:
+    wishes = job.request
+    model = find_model(wishes.model or worker.settings.default_model, worker.settings.models_folder)
+    size = output_size(picture.width, picture.height, model.scale, wishes.scale, wishes.width, wishes.height)
+    check_fits(*size, _format(job))
+    engine = worker.engines.get(model, wishes.denoise)
+    return replace(picture, pixels=engine.upscale(picture.pixels, size=size, on_progress=beat.progress))
+
+
+def _format(job: Job) -> OutputFormat:
+    if job.request.format != "same":
+        return job.request.format
+    return "jpeg" if job.source.format == "JPEG" else "png"
+
+
+def _mode(picture: Picture) -> str:
+    """The result's mode in the words of `ImageHeader.mode`."""
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[picture.channels]
+    return mode if picture.bits == 8 else f"{mode};16"
+
+
+def _succeed(worker: Worker, job: Job, result: StoredImage) -> None:
+    try:
+        worker.store.jobs.succeed(job, result, keep=timedelta(seconds=worker.settings.result_ttl))
+    except StaleAttempt:
+        if result.file_id is not None:
+            worker.store.results.delete(result.file_id)
+        raise
+
+
+def _fail(worker: Worker, job: Job, error: ServiceError) -> None:
+    worker.store.jobs.fail(job, error)
+    log.warning("task failed", code=error.code, reason=error.detail)
+
+
+@contextmanager
+def _step(done: str) -> Iterator[None]:
+    """Log a step of a task with the time that it took."""
+    began = time.perf_counter()
+    yield
+    log.info(done, ms=round((time.perf_counter() - began) * 1000))

@@ -1,0 +1,47 @@
+"""What a worker process holds from one task to the next: its connection to the store and its loaded networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import structlog
+from celery.signals import worker_process_init
+
+from mongo import Store, open_store
+from upscaler.catalog import find_model
+from upscaler.engine_cache import EngineCache
+from utils.errors import ServiceError
+from utils.settings import Settings, load_settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker process."""
+
+    settings: Settings
+    store: Store
+    engines: EngineCache
+
+
+@cache
+def the_worker() -> Worker:
+    """This process's own. Made on first use, which is after the fork: neither PyMongo nor CUDA survives one."""
+    settings = load_settings()
+    engines = EngineCache(settings.models_folder, settings.device, settings.precision)
+    return Worker(settings, open_store(settings), engines)
+
+
+@worker_process_init.connect
+def _load_default_model(**_: Any) -> None:
+    """So that the first task need not wait for it. What is wrong with it, the first task will tell."""
+    worker = the_worker()
+    try:
+        model = find_model(worker.settings.default_model, worker.settings.models_folder)
+        if model.is_on_disk(worker.settings.models_folder):
+            worker.engines.get(model)
+    except ServiceError as error:
+        log.warning("default model not loaded", code=error.code, reason=error.detail)

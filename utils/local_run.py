@@ -1,0 +1,150 @@
+"""Everything on this machine: servers, web, worker and beat, started in order and stopped together."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from utils.local_services import start_mongod, start_redis
+from utils.processes import ChildProcess, ProgramError
+from utils.settings import Settings
+
+START_TIMEOUT = 120.0  # s; the first import of torch on a slow disk takes its time
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool]) -> int:
+    """Run the whole service until Ctrl-C or SIGTERM.
+
+    Args:
+        settings: where MONGO_URL or REDIS_URL is not set, a server of our own is started.
+        worker_answers: whether a Celery worker answers on the broker of the given settings.
+
+    Returns:
+        The exit status: 0 after being stopped, 1 after a failure, which was explained on standard error.
+    """
+    signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
+    try:
+        with ExitStack() as running:
+            children = _start(settings, worker_answers, running)
+            _say_hello(settings)
+            ended = _wait_for_end(children)
+            print(f"\n{ended.name} ended by itself; stopping the rest.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nStopped. The data is kept.", file=sys.stderr)
+        return 0
+    except ProgramError as error:
+        print(f"Cannot start: {error}", file=sys.stderr)
+    return 1
+
+
+def _start(settings: Settings, worker_answers: Callable[[Settings], bool], running: ExitStack) -> list[ChildProcess]:
+    _check_port(settings)
+    servers = {}
+    if not (settings.mongo_url and settings.redis_url):
+        running.enter_context(_lock(settings.data_dir))
+    if not settings.mongo_url:
+        _say("Starting MongoDB…")
+        servers["mongo_url"] = start_mongod(settings.data_dir, running)
+    if not settings.redis_url:
+        _say("Starting Redis…")
+        servers["redis_url"] = start_redis(settings.data_dir, running)
+    settings = settings.model_copy(update=servers)
+    environment = {key.upper(): url for key, url in servers.items()}
+
+    _say("Starting the worker and the web server…")
+    web = running.enter_context(ChildProcess("The web server", _web_command(), environment=environment))
+    worker = running.enter_context(
+        ChildProcess("The worker", _worker_command(settings), environment=environment, patience=5.0)
+    )
+    web.wait_until(lambda: _is_ready(settings), START_TIMEOUT)
+    worker.wait_until(lambda: worker_answers(settings), START_TIMEOUT)
+    return [web, worker]
+
+
+def _web_command() -> list[str]:
+    config = REPOSITORY / "deploy" / "gunicorn.conf.py"
+    return [sys.executable, "-m", "gunicorn", "-c", str(config), "main:create_app()"]
+
+
+def _worker_command(settings: Settings) -> list[str]:
+    schedule = settings.data_dir / "beat-schedule"
+    worker = ["-A", "main.celery_app", "worker", "--beat", "-s", str(schedule), "-l", settings.log_level]
+    return [sys.executable, "-m", "celery", "--quiet", *worker, "--without-gossip", "--without-mingle"]
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ProgramError(
+                f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}). "
+                f"Stop what uses it, or choose another port: PORT={settings.port % 65535 + 1} make run"
+            ) from None
+
+
+def _lock(data_dir: Path) -> ExitStack:
+    """Hold `data_dir` for this run alone."""
+    held = ExitStack()
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file = held.enter_context((data_dir / "lock").open("w"))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ProgramError(f"Another run uses the folder {data_dir}. Stop it, or set DATA_DIR.") from None
+    except OSError as error:
+        raise ProgramError(
+            f"The folder {data_dir} cannot be written ({error.strerror}). Mend that, or set DATA_DIR."
+        ) from None
+    return held
+
+
+def _address(settings: Settings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{host}:{settings.port}"
+
+
+def _is_ready(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{_address(settings)}/health/ready", timeout=5):  # noqa: S310
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _say_hello(settings: Settings) -> None:
+    address = _address(settings)
+    _say(
+        f"\nReady: {address}\n\n"
+        f"  Upload:   curl -F image=@photo.jpg {address}/upscale\n"
+        f"  Follow:   curl {address}/tasks/<task_id>\n"
+        f"  Fetch:    curl -O {address}/processed/photo.jpg\n\n"
+        "Ctrl-C stops everything; the data is kept."
+    )
+
+
+def _wait_for_end(children: list[ChildProcess]) -> ChildProcess:
+    while True:
+        for child in children:
+            if child.has_ended():
+                return child
+        time.sleep(0.5)
+
+
+def _as_keyboard_interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

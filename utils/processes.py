@@ -1,0 +1,110 @@
+"""Child processes that never outlive their parent and tell in one sentence why they would not start."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+POLL_INTERVAL = 0.1  # s
+TAIL_LINES = 5
+
+
+class ProgramError(Exception):
+    """A program could not be started. The message is one sentence for the person who started it."""
+
+
+class ChildProcess:
+    """A running program, as a context manager: leaving it stops the program.
+
+    It has a session of its own, so Ctrl-C reaches the parent alone, which then stops its children in order.
+
+    Args:
+        name: for messages.
+        command: program and arguments.
+        log: file that takes its output; None for the parent's own.
+        environment: added to the parent's.
+        patience: seconds it gets to stop by itself before it is killed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[object],
+        *,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        patience: float = 10.0,
+    ) -> None:
+        self.name = name
+        self._command = [str(part) for part in command]
+        self._log = log
+        self._environment = os.environ | dict(environment or {})
+        self._patience = patience
+
+    def __enter__(self) -> Self:
+        with self._output() as output:
+            try:
+                self.process = subprocess.Popen(  # noqa: S603 - the command is ours
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT if output else None,
+                    env=self._environment,
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                )
+            except OSError as error:
+                raise ProgramError(f"{self._command[0]} cannot be run: {error.strerror}.") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(self._patience)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
+        """Wait until `ready()`.
+
+        Raises:
+            ProgramError: it ended, or `timeout` seconds went by.
+        """
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if self.has_ended():
+                raise ProgramError(f"{self.name} ended at once (status {self.process.returncode}).{self._tail()}")
+            if time.monotonic() > deadline:
+                raise ProgramError(f"{self.name} did not answer within {timeout:.0f} s.{self._tail()}")
+            time.sleep(POLL_INTERVAL)
+
+    def _output(self) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+        return self._log.open("ab") if self._log else contextlib.nullcontext()
+
+    def _tail(self) -> str:
+        if self._log is None:
+            return ""
+        lines = self._log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        return f" The end of {self._log}:\n" + "\n".join(lines)
+
+
+def _die_with_parent() -> None:
+    """In the child, before exec: be told to stop when the parent is killed. Linux only."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

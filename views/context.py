@@ -1,0 +1,36 @@
+"""What every request needs: the store, the settings, and on whose behalf it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from mongo import Store
+from mongo.jobs import DEFAULT_OWNER
+from utils.settings import Settings
+
+_KEY = "image-upscaler"
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts that `create_app` put together."""
+
+    settings: Settings
+    store: Store
+
+
+def provide(app: Flask, settings: Settings, store: Store) -> None:
+    app.extensions[_KEY] = Context(settings, store)
+
+
+def context() -> Context:
+    """The parts of the application that the present request came to."""
+    found: Context = current_app.extensions[_KEY]
+    return found
+
+
+def owner() -> str:
+    """Whose pictures and tasks the present request may see."""
+    return DEFAULT_OWNER

@@ -1,0 +1,95 @@
+"""Every error becomes an RFC 9457 problem document, or a page for a browser, at this one edge."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from utils import errors
+from utils.errors import ServiceError
+from views.context import context
+
+log = structlog.get_logger()
+
+MOST_DRAINED = 256 * 1024**2  # bytes
+
+
+def register(app: Flask) -> None:
+    """Answer every exception on `app` with a problem."""
+    app.register_error_handler(ServiceError, answer)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(Exception, _answer_unforeseen)
+
+
+def answer(error: ServiceError) -> Response:
+    """The response for `error`: `application/problem+json`, or HTML where that is preferred."""
+    document = problem(error)
+    if request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) == "text/html":
+        response = make_response(render_template("error.html", problem=document))
+    else:
+        response = jsonify(document)
+        response.content_type = "application/problem+json"
+    response.status_code = error.status
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def problem(error: ServiceError) -> dict[str, Any]:
+    """`error` as the members of a problem document (RFC 9457)."""
+    document: dict[str, Any] = {
+        "type": f"/docs/errors#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "instance": request.path,
+    }
+    if error.field:
+        document["field"] = error.field
+    return document | error.members
+
+
+def _answer_http(error: HTTPException) -> Response:
+    """Flask's and Werkzeug's own errors, told as ours."""
+    if isinstance(error, RequestEntityTooLarge):
+        _drain()
+    response = answer(_as_service_error(error))
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return response
+
+
+def _as_service_error(error: HTTPException) -> ServiceError:
+    if isinstance(error, RequestEntityTooLarge):
+        limit = context().settings.max_upload_bytes
+        return errors.TooManyBytes(f"An upload may have {limit.human_readable()} at most. Send a smaller file.")
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return errors.MethodNotAllowed(f"{request.method} is not possible on {request.path}. Use {allowed}.")
+    if isinstance(error, NotFound):
+        return errors.RouteNotFound(
+            f"There is nothing at {request.path}. Pictures go to POST /upscale; results are at GET /processed/<name>."
+        )
+    if error.code and error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return errors.BadRequest(error.description or "The request cannot be understood.")
+    return ServiceError("Something went wrong here. It is not your picture's fault; try again.")
+
+
+def _answer_unforeseen(error: Exception) -> Response:
+    log.exception("unforeseen error", path=request.path, exc_info=error)
+    return answer(ServiceError("Something went wrong here. It is not your picture's fault; try again."))
+
+
+def _drain() -> None:
+    """Read what a client is still sending, within bounds: closing on it would hide the answer from it."""
+    stream = request.environ["wsgi.input"]
+    left = min(request.content_length or 0, MOST_DRAINED)
+    while left > 0 and (block := stream.read(min(left, 1024 * 1024))):
+        left -= len(block)

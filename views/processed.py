@@ -1,0 +1,79 @@
+"""`GET /processed/<name>`: the finished picture's bytes, streamed from the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
+
+from flask import Blueprint, Response, g, request
+from gridfs import GridOut
+from werkzeug.wsgi import wrap_file
+
+from mongo.jobs import Job, Status, StoredImage
+from utils.errors import Expired, NotReady, ProcessingFailed, UnknownName
+from views.context import context, owner
+from views.tasks import RETRY_AFTER
+
+blueprint = Blueprint("processed", __name__)
+
+BLOCK_BYTES = 256 * 1024
+EXTENSIONS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
+
+
+@blueprint.get("/processed/<name>")
+def processed(name: str) -> Response:
+    """The picture that was made under `name`, whole or the asked-for range."""
+    store = context().store
+    job = store.jobs.latest(owner(), name)
+    if job is None:
+        raise UnknownName(f"No picture called {name!r} was uploaded. Send it to POST /upscale first.")
+    g.task_id = job.id
+    if job.status is not Status.SUCCESS or job.result is None or job.result.file_id is None:
+        _explain_absence(job)
+    file = store.results.open(job.result.file_id)
+    if file is None:
+        _explain_absence(job)
+    return _stream(job, job.result, file)
+
+
+def _explain_absence(job: Job) -> NoReturn:
+    if not job.status.is_final:
+        raise NotReady(
+            f"{job.name} is still being made. Follow its task.",
+            retry_after=RETRY_AFTER,
+            task_id=job.id,
+            progress=round(job.progress, 3),
+        )
+    if job.status is Status.SUCCESS:
+        raise Expired(f"{job.name} was made and has been deleted since. Send the picture again.", task_id=job.id)
+    reason = job.error["detail"] if job.error else "The task was cancelled."
+    raise ProcessingFailed(f"{job.name} could not be made. {reason}", task_id=job.id)
+
+
+def _stream(job: Job, result: StoredImage, file: GridOut) -> Response:
+    response = Response(
+        wrap_file(request.environ, file, BLOCK_BYTES),
+        mimetype=f"image/{result.format.lower()}",
+        direct_passthrough=True,
+    )
+    response.content_length = result.bytes
+    response.set_etag(result.sha256)
+    response.last_modified = job.finished_at
+    response.headers["Cache-Control"] = "private, no-cache"  # the same name may hold another picture one day
+    response.headers["Content-Disposition"] = _disposition(download_name(job.name, result.format))
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.make_conditional(request.environ, accept_ranges=True, complete_length=result.bytes)
+    return response
+
+
+def download_name(name: str, image_format: str) -> str:
+    """The name to save a result under: the picture's own, with an extension that fits the result."""
+    fitting = EXTENSIONS[image_format]
+    path = Path(name)
+    return name if path.suffix.lower() in fitting else f"{path.stem}{fitting[0]}"
+
+
+def _disposition(name: str) -> str:
+    plain = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_").replace("\\", "_")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
