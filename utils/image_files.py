@@ -1,13 +1,15 @@
-"""Pictures from files and back: decoding, orientation, encoding.
+"""Pictures from files and back: decoding them upright, and encoding them as their rows come.
 
-OpenCV decodes PNG, because it keeps 16 bits a channel and refuses truncated data. Pillow decodes JPEG,
-because it gives the four channels of CMYK untouched and fails on more damage than OpenCV does (13 of
-the 337 fuzzed files of ImageTestSuite come out of OpenCV half grey, with a warning on stderr).
+OpenCV decodes PNG, because it keeps 16 bits a channel and refuses data that ends early. Pillow decodes
+JPEG, because it hands out the four channels of CMYK as they are and fails on more kinds of damage.
 """
 
 from __future__ import annotations
 
+import random
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -15,27 +17,30 @@ from typing import Any, BinaryIO, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, ImageChops, JpegImagePlugin
 
-from utils import png_chunks
+from utils import icc, jpeg_segments, jpeg_writer, png_chunks, png_writer, webp_writer
 from utils.errors import OutOfMemory, OutputTooLarge, ServiceError, Undecodable
-from utils.image_header import ImageHeader, read_header
+from utils.image_header import ImageFormat, ImageHeader, read_header
 from utils.image_metadata import (
     Metadata,
+    jpeg_metadata_segments,
     png_metadata_chunks,
-    profile_channels,
     read_jpeg_metadata,
     read_png_metadata,
 )
-from utils.png_writer import PngWriter
+from utils.strip_writer import Layout, Pixels, StripWriter
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 OutputFormat = Literal["png", "jpeg", "webp"]
 MetadataPolicy = Literal["keep", "no-gps", "strip"]
 
 DEFAULT_QUALITY = 95
-LARGEST_SIDE: dict[OutputFormat, int] = {"png": 2**31 - 1, "jpeg": 65535, "webp": 16383}
+
+_LARGEST_SIDE: dict[OutputFormat, int] = {
+    "png": png_writer.LARGEST_SIDE,
+    "jpeg": jpeg_writer.LARGEST_SIDE,
+    "webp": webp_writer.LARGEST_SIDE,
+}
 
 
 @dataclass(frozen=True)
@@ -43,145 +48,148 @@ class Picture:
     """A decoded picture.
 
     Args:
-        pixels: (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA; uint8 or uint16,
-            by the depth of the file. Alpha is straight, not premultiplied.
+        pixels: (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA, in uint8 or
+            uint16 by the depth of the file. Alpha is straight, not premultiplied.
         metadata: what it carries beside the pixels.
-        source_format: `PNG` or `JPEG`.
+        source_format: of the file it came from.
         source_mode: as in `ImageHeader.mode`.
     """
 
     pixels: Pixels
     metadata: Metadata = field(default_factory=Metadata)
-    source_format: str = "PNG"
+    source_format: ImageFormat = "PNG"
     source_mode: str = "RGB"
 
     @property
-    def width(self) -> int:
-        """In pixels."""
-        return int(self.pixels.shape[1])
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return int(self.pixels.shape[0])
-
-    @property
-    def channels(self) -> int:
-        """1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
-        return 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
-
-    @property
-    def bits(self) -> int:
-        """8 or 16 a channel."""
-        return self.pixels.dtype.itemsize * 8
+    def layout(self) -> Layout:
+        """Width, height, channels and bits."""
+        return Layout.of(self.pixels)
 
 
 # --- Decoding -----------------------------------------------------------------------------------
 
 
 def decode(path: Path | str) -> Picture:
-    """Decode a PNG or JPEG file, upright and in the channels it is meant to be seen in.
+    """Decode a PNG or JPEG file, upright, whole or not at all.
 
     Raises:
         UnsupportedFormat, AnimatedImage: as `read_header`.
-        Undecodable: the decoder fails, in whatever way, or the data ends early.
+        Undecodable: the decoder fails, in whatever way, or the pixels end early.
         OutOfMemory: the pixels do not fit into memory.
     """
-    try:
-        with open(path, "rb") as stream:
-            header = read_header(stream)
+    with open(path, "rb") as stream:
+        header = read_header(stream)
+        with _coded_errors(header.format):
             picture = _decode_png(stream, header) if header.format == "PNG" else _decode_jpeg(stream, header)
-    except (ServiceError, FileNotFoundError):
+            return replace(picture, pixels=_upright(picture.pixels, header.orientation))
+
+
+@contextmanager
+def _coded_errors(image_format: ImageFormat) -> Iterator[None]:
+    """Whatever a decoder raises on hostile bytes becomes an error with a code."""
+    try:
+        yield
+    except ServiceError:
         raise
     except MemoryError as error:
         raise OutOfMemory("There is not enough memory to decode this picture.") from error
-    except Exception as error:  # decoders meet hostile bytes, and each fails in its own way
+    except Exception as error:
         if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
             raise OutOfMemory("There is not enough memory to decode this picture.") from error
-        raise Undecodable(f"The {header.format} is damaged and cannot be decoded: {error}") from error
-    return replace(picture, pixels=_upright(picture.pixels, header.orientation))
+        raise _damaged(image_format) from error
+
+
+def _damaged(image_format: ImageFormat) -> Undecodable:
+    return Undecodable(
+        f"The {image_format}'s pixels are damaged. Open it in another program and save it again, or send the original."
+    )
 
 
 def _decode_png(stream: BinaryIO, header: ImageHeader) -> Picture:
-    encoded = np.frombuffer(stream.read(), np.uint8)
-    pixels: Any = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    pixels: Any = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
-        raise Undecodable("The PNG is damaged and cannot be decoded. Save it again with another program.")
+        raise _damaged("PNG")
     if header.mode.startswith("LA"):
-        pixels = pixels[:, :, [0, 3]]  # OpenCV spreads grey with alpha over BGRA
+        pixels = np.ascontiguousarray(pixels[:, :, ::3])  # OpenCV spreads grey and alpha over BGRA
     elif pixels.ndim == 3:
-        order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-        pixels = cv2.cvtColor(pixels, order, dst=pixels)
-    elif (key := _transparent_grey(stream, header)) is not None:
-        pixels = _with_transparent_grey(pixels, key)
-    metadata = read_png_metadata(stream)
-    return Picture(pixels, _with_fitting_profile(metadata, pixels), "PNG", header.mode)
+        swap = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+        pixels = cv2.cvtColor(pixels, swap, dst=pixels)
+    elif (key := _transparent_grey(stream, pixels.dtype)) is not None:
+        alpha = np.where(pixels == key, 0, np.iinfo(pixels.dtype).max)
+        pixels = np.dstack([pixels, alpha.astype(pixels.dtype)])
+    return Picture(pixels, _fitting(read_png_metadata(stream), pixels), "PNG", header.mode)
 
 
-def _transparent_grey(stream: BinaryIO, header: ImageHeader) -> int | None:
+def _transparent_grey(stream: BinaryIO, dtype: np.dtype[Any]) -> int | None:
     """The one grey that a grey PNG's tRNS chunk makes transparent, which OpenCV passes over."""
-    depth = 8
-    for chunk in png_chunks.walk(stream):
-        data = png_chunks.read(stream, chunk) if chunk.kind in (b"IHDR", b"tRNS") else None
-        if chunk.kind == b"IHDR" and data:
-            depth = data[8]
-        if chunk.kind == b"tRNS" and data and len(data) == 2:
-            (key,) = struct.unpack(">H", data)
-            return int(key) if depth == 16 else (key & (2**depth - 1)) * 255 // (2**depth - 1)
-    return None
-
-
-def _with_transparent_grey(grey: Pixels, key: int) -> Pixels:
-    opaque = np.iinfo(grey.dtype).max
-    with_alpha: Pixels = np.dstack([grey, np.where(grey == key, 0, opaque).astype(grey.dtype)])
-    return with_alpha
+    chunks = {chunk.kind: png_chunks.read(stream, chunk) for chunk in png_chunks.walk(stream)}
+    header, transparent = chunks[b"IHDR"], chunks.get(b"tRNS")
+    if not header or not transparent or len(transparent) != 2:
+        return None
+    levels = 2 ** header[8] - 1
+    (key,) = struct.unpack(">H", transparent)
+    return int(key & levels) * int(np.iinfo(dtype).max) // levels
 
 
 def _decode_jpeg(stream: BinaryIO, header: ImageHeader) -> Picture:
-    # The class itself, not Image.open: that would take a JPEG with a gain map or preview behind it for
-    # a multi-picture file, and warn of sizes that the caller has already judged.
-    jpeg = JpegImagePlugin.JpegImageFile(stream)
-    metadata = read_jpeg_metadata(jpeg)
-    jpeg.load()
-    image: Image.Image = jpeg
+    segments = list(jpeg_segments.walk(stream))
+    metadata = read_jpeg_metadata(segments)
+    stream.seek(0)
+    encoded = stream.read()
+    if _ends_early(encoded, segments):
+        raise Undecodable("The JPEG's pixels end before the picture does. Send the original.")
+    image: Image.Image = _load_jpeg(encoded)
     if image.mode == "CMYK":
-        image = _cmyk_to_srgb(image, metadata.icc_profile)
-        metadata = replace(metadata, icc_profile=None)
+        if not any(segment.marker == jpeg_segments.APP14 for segment in segments):
+            image = ImageChops.invert(image)  # Pillow takes all CMYK for Adobe's, which is inverted
+        image = icc.cmyk_to_srgb(image, metadata.icc_profile)
+        metadata = metadata.without_profile()
     pixels = np.array(image)
-    return Picture(pixels, _with_fitting_profile(metadata, pixels), "JPEG", header.mode)
+    return Picture(pixels, _fitting(metadata, pixels), "JPEG", header.mode)
 
 
-def _cmyk_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """CMYK to sRGB through the embedded profile, or by the plain formula where there is none."""
-    if profile_channels(profile) != 4:
-        return image.convert("RGB")
-    converted = ImageCms.profileToProfile(
-        image,
-        ImageCms.ImageCmsProfile(BytesIO(profile or b"")),
-        ImageCms.createProfile("sRGB"),
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    return converted or image.convert("RGB")  # the former, always, when not asked to work in place
+_NOISE = bytes(byte for byte in random.Random(0).randbytes(1024) if byte != 0xFF)  # noqa: S311
 
 
-def _with_fitting_profile(metadata: Metadata, pixels: Pixels) -> Metadata:
-    """Metadata without a profile that is broken or for other channels: viewers ignore such a one."""
-    grey = pixels.ndim == 2 or pixels.shape[2] == 2
-    fits = profile_channels(metadata.icc_profile) in ((1, 3) if grey else (3,))
-    return metadata if fits else replace(metadata, icc_profile=None)
+def _ends_early(encoded: bytes, segments: list[jpeg_segments.Segment]) -> bool:
+    """Whether a JPEG's coded pixels end before the picture does, though an end marker follows.
+
+    libjpeg fills the rest with grey, and tells neither OpenCV's nor Pillow's callers. But it never looks
+    at data behind the last pixel, so noise put there changes nothing, unless pixels are missing. In a
+    sequential file the means of the blocks show that; a progressive one has its detail in the last scans.
+    """
+    end = segments[-1].offset
+    with_noise = encoded[:end] + _NOISE + encoded[end : end + 2]
+    progressive = any(segment.marker == jpeg_segments.PROGRESSIVE_FRAME for segment in segments)
+    whole, tried = (_load_jpeg(data, reduced=not progressive).tobytes() for data in (encoded, with_noise))
+    return whole != tried
+
+
+def _load_jpeg(encoded: bytes, *, reduced: bool = False) -> Image.Image:
+    # The class itself and not Image.open, which takes a JPEG with a preview or gain map behind it for a
+    # multi-picture file, and warns of sizes that have been judged before.
+    image = JpegImagePlugin.JpegImageFile(BytesIO(encoded))
+    if reduced:
+        image.draft("L", (1, 1))  # grey, and one pixel for a block of 8 × 8
+    image.load()
+    return image
+
+
+def _fitting(metadata: Metadata, pixels: Pixels) -> Metadata:
+    """Metadata less a profile that is broken or for other channels: viewers ignore such a one."""
+    usable = (3,) if Layout.of(pixels).channels >= 3 else (1, 3)
+    return metadata if icc.channels(metadata.icc_profile) in usable else metadata.without_profile()
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Pixels turned as EXIF orientation 1 to 8 says they are meant to be seen."""
+    """Pixels turned as EXIF orientation 1 to 8 says they are to be seen."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+    return pixels.copy() if orientation > 1 else pixels
 
 
 # --- Encoding -----------------------------------------------------------------------------------
@@ -195,85 +203,58 @@ def encode(
     quality: int = DEFAULT_QUALITY,
     metadata: MetadataPolicy = "keep",
 ) -> None:
-    """Encode a picture into a file.
+    """Encode a whole picture; arguments and errors as `open_writer`.
 
     Args:
-        target: a path, or a stream to write to, which is left open.
-        image_format: JPEG and WebP get 8 bits; JPEG has no alpha, and is laid on white.
-        quality: 1 to 100, for JPEG and WebP. From 90 on JPEG keeps colour at full resolution.
-        metadata: `keep`, `no-gps`, or `strip`, which leaves the colour profile alone.
+        target: a path, or a stream to write to from where it stands, which is left open.
+    """
+    if isinstance(target, Path | str):
+        with open(target, "wb") as stream:
+            return encode(picture, stream, image_format, quality=quality, metadata=metadata)
+    with open_writer(
+        target, picture.layout, picture.metadata, image_format, quality=quality, policy=metadata
+    ) as writer:
+        writer.write_rows(picture.pixels)
+    return None
+
+
+def open_writer(
+    stream: BinaryIO,
+    layout: Layout,
+    metadata: Metadata,
+    image_format: OutputFormat = "png",
+    *,
+    quality: int = DEFAULT_QUALITY,
+    policy: MetadataPolicy = "keep",
+) -> StripWriter[Any]:
+    """Begin a file whose rows come later, any number at a time: `with … as writer: writer.write_rows(…)`.
+
+    Args:
+        stream: written to from where it stands, and left open.
+        layout: of the rows that will come. JPEG and WebP round 16 bits to 8; JPEG lays alpha on white.
+        quality: 1 to 100, for JPEG and WebP.
+        policy: `keep`; `no-gps`, all but the place; or `strip`, which keeps what colours depend on.
 
     Raises:
         OutputTooLarge: the format cannot hold a picture of that size.
     """
-    check_fits(picture.width, picture.height, image_format)
-    if isinstance(target, Path | str):
-        with open(target, "wb") as stream:
-            return encode(picture, stream, image_format, quality=quality, metadata=metadata)
-    kept = _apply_policy(picture.metadata, metadata)
+    check_fits(layout.width, layout.height, image_format)
+    if policy == "strip":
+        metadata = metadata.colour_only()
+    elif policy == "no-gps":
+        metadata = metadata.without_gps()
     if image_format == "png":
-        _encode_png(picture, kept, target)
-    else:
-        _encode_lossy(picture, kept, target, image_format, quality)
-    return None
+        return png_writer.PngWriter(stream, layout, png_metadata_chunks(metadata, layout))
+    if image_format == "jpeg":
+        return jpeg_writer.JpegWriter(stream, layout, quality, jpeg_metadata_segments(metadata, layout))
+    return webp_writer.WebpWriter(stream, layout, quality, metadata)
 
 
 def check_fits(width: int, height: int, image_format: OutputFormat) -> None:
     """Raise OutputTooLarge where a format cannot hold that many pixels a side."""
-    limit = LARGEST_SIDE[image_format]
+    limit = _LARGEST_SIDE[image_format]
     if max(width, height) > limit:
         raise OutputTooLarge(
             f"A {image_format} can be {limit} pixels wide or high, and this one would be {width} × {height}. "
             "Ask for format=png or a smaller scale."
         )
-
-
-def _apply_policy(metadata: Metadata, policy: MetadataPolicy) -> Metadata:
-    if policy == "strip":
-        return metadata.colour_only()
-    return metadata.without_gps() if policy == "no-gps" else metadata
-
-
-def _encode_png(picture: Picture, metadata: Metadata, stream: BinaryIO) -> None:
-    if picture.channels <= 2 and profile_channels(metadata.icc_profile) != 1:
-        metadata = replace(metadata, icc_profile=None)  # the PNG standard allows no RGB profile on grey
-    chunks = png_metadata_chunks(metadata, picture.width, picture.height)
-    with PngWriter(stream, picture.width, picture.height, picture.channels, picture.bits, chunks) as writer:
-        writer.write_rows(picture.pixels)
-
-
-def _encode_lossy(
-    picture: Picture, metadata: Metadata, stream: BinaryIO, image_format: OutputFormat, quality: int
-) -> None:
-    pixels = _to_8_bits(picture.pixels)
-    if image_format == "jpeg" and picture.channels in (2, 4):
-        pixels = _on_white(pixels)
-    image = Image.fromarray(pixels)
-    fields = {
-        "icc_profile": metadata.icc_profile,
-        "exif": metadata.exif_block(picture.width, picture.height),
-        "xmp": metadata.xmp,
-        "dpi": metadata.dpi,
-    }
-    options = {name: value for name, value in fields.items() if value}
-    if image_format == "jpeg":
-        image.save(stream, "JPEG", quality=quality, subsampling=0 if quality >= 90 else 2, **options)
-    else:
-        image.save(stream, "WEBP", quality=quality, **options)
-
-
-def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    """16 bits to 8 by exact rounding: 65535 / 255 = 257."""
-    if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint8, copy=False)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H, W, 2 or 4) with straight alpha, laid on white: (H, W) or (H, W, 3)."""
-    colour, alpha = pixels[..., :-1].astype(np.uint16), pixels[..., -1:].astype(np.uint16)
-    return (
-        ((colour * alpha + 255 * (255 - alpha) + 127) // 255)
-        .astype(np.uint8)
-        .squeeze(-1 if pixels.shape[2] == 2 else ())
-    )

@@ -1,0 +1,38 @@
+"""ICC profiles: what they are for, and CMYK through them to sRGB."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from PIL import Image, ImageCms
+
+_CHANNELS = {"GRAY": 1, "RGB": 3, "CMYK": 4}
+
+
+def channels(profile: bytes | None) -> int | None:
+    """The colour channels a profile describes (1, 3 or 4), or None where it is no usable profile."""
+    if not profile:
+        return None
+    try:
+        space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space
+    except (OSError, TypeError, ValueError):
+        return None
+    return _CHANNELS.get(space.strip())
+
+
+def cmyk_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """CMYK to sRGB through the embedded profile, or by (1 - C)(1 - K) where there is no usable one."""
+    if profile is None or channels(profile) != 4:
+        return image.convert("RGB")
+    try:
+        converted = ImageCms.profileToProfile(
+            image,
+            ImageCms.ImageCmsProfile(BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except ImageCms.PyCMSError:  # such as a profile without the table for this direction
+        converted = None
+    return converted or image.convert("RGB")

@@ -1,0 +1,57 @@
+"""WebP: rows are gathered and encoded at the end, since the format codes a picture as a whole."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from utils import exif
+from utils.image_metadata import Metadata
+from utils.lossy_pixels import to_8_bits
+from utils.strip_writer import Layout, Pixels, StripWriter
+
+LARGEST_SIDE = 16383
+
+_STRIP_ROWS = 256
+
+
+class WebpWriter(StripWriter[NDArray[np.uint8]]):
+    """A WebP file, made when the last row is there; until then 8 bits a channel are held.
+
+    Grey is written as RGB: the format has no grey.
+
+    Args:
+        stream: written to from where it stands, and not closed.
+        layout: of the picture; 16 bits are rounded to 8.
+        quality: 1 to 100.
+        metadata: ICC, EXIF and XMP; resolution goes into EXIF, its only place here.
+    """
+
+    def __init__(self, stream: BinaryIO, layout: Layout, quality: int, metadata: Metadata) -> None:
+        super().__init__(layout, _STRIP_ROWS)
+        self._stream = stream
+        self._quality = quality
+        self._metadata = metadata
+        self._strips: list[NDArray[np.uint8]] = []
+
+    def _encode(self, strip: Pixels) -> NDArray[np.uint8]:
+        return to_8_bits(strip)
+
+    def _write(self, part: NDArray[np.uint8]) -> None:
+        self._strips.append(part)
+
+    def _finish(self) -> None:
+        pixels = np.concatenate(self._strips)
+        self._strips.clear()
+        layout, metadata = self._layout, self._metadata
+        fields = {
+            "icc_profile": metadata.icc_profile,
+            "exif": exif.build(metadata.exif, layout.width, layout.height, metadata.dpi),
+            "xmp": metadata.xmp,
+        }
+        present = {name: value for name, value in fields.items() if value}
+        image = Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels)
+        image.save(self._stream, "WEBP", quality=self._quality, **present)
