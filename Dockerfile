@@ -5,24 +5,35 @@
 # TORCH_VARIANT  cpu or cuda: the PyTorch that is wanted. The build checks that it got that one.
 # TORCH_INDEX    where pip finds that variant, if not where it finds everything else.
 
-FROM python:3.11-slim-bookworm AS packages
+FROM python:3.11-slim-bookworm
 ENV PIP_NO_CACHE_DIR=1 \
-    PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONUNBUFFERED=1
 
-# PyTorch first: it is by far the largest and changes the least. Its own dependencies come with all others.
+# Layers from what changes least to what changes most. PyTorch is by far the largest: alone, and first. Its own
+# dependencies come with all others. Everything is a wheel, so no compiler is needed.
 COPY requirements/service.txt requirements/constraints.txt /requirements/
-ARG TORCH_VARIANT=cpu
 ARG TORCH_INDEX=
-RUN pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(grep --only-matching '^torch==[^ ]*' /requirements/service.txt)"
+RUN pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
+        "$(grep --only-matching '^torch==[^ ]*' /requirements/service.txt)"
 RUN pip install --requirement /requirements/service.txt --constraint /requirements/constraints.txt
 
 COPY deploy/check_torch_variant.py /
+ARG TORCH_VARIANT=cpu
 RUN python /check_torch_variant.py "$TORCH_VARIANT"
 
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin upscaler \
+ && install --directory --owner upscaler /models
+# HOME is for libraries that keep caches: /tmp is the one place that can be written.
+ENV HOME=/tmp \
+    MODELS_DIR=/models \
+    PYTHONDONTWRITEBYTECODE=1
 
-FROM python:3.11-slim-bookworm
+WORKDIR /app
+COPY . .
+RUN python -m compileall -q .
+
 ARG VERSION=development
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="image-upscaler" \
@@ -31,18 +42,5 @@ LABEL org.opencontainers.image.title="image-upscaler" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin upscaler \
- && install --directory --owner upscaler /models
-COPY --from=packages /opt/venv /opt/venv
-# HOME is for libraries that keep caches: /tmp is the one place that can be written.
-ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp \
-    MODELS_DIR=/models
-
-WORKDIR /app
-COPY . .
-RUN python -m compileall -q .
 USER upscaler
 CMD ["gunicorn", "-c", "deploy/gunicorn.conf.py", "main:create_app()"]
