@@ -1,6 +1,7 @@
 """env_example and the settings hold each other: every setting is there, explained, with its default."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def _documented() -> dict[str, tuple[str, str]]:
     lines = ENV_EXAMPLE.read_text(encoding="utf-8").splitlines()
     return {
         match["key"]: (match["value"], above)
-        for above, line in zip(lines, lines[1:], strict=False)
+        for above, line in pairwise(lines)
         if (match := re.fullmatch(r"(?P<key>[A-Z_]+)=(?P<value>.*)", line))
     }
 
@@ -33,6 +34,7 @@ def _documented() -> dict[str, tuple[str, str]]:
 def no_settings(monkeypatch, tmp_path):
     """Neither an environment nor a `.env` that says anything."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENV_FILE", raising=False)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
