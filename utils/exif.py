@@ -53,8 +53,11 @@ _DETAIL_TAGS = frozenset(range(0x829A, 0xA501)) - {_MAKER_NOTE, _INTEROP_DIRECTO
 _GPS_TAGS = frozenset(range(32))
 
 _LARGEST_FIELD = 16 << 10  # bytes
-# What a badly set up server might run if it took the picture for a script.
-_CODE = re.compile(rb"<\s*(\?|%|script)", re.IGNORECASE)
+# What a badly set up server might run if it took the picture for a script. Numbers may look like the
+# shorter forms by chance, so these count in text alone.
+_CODE = re.compile(rb"<\?php|<\?=|<script", re.IGNORECASE)
+_CODE_IN_TEXT = re.compile(rb"<[?%]")
+_TEXT_TYPES = (1, 2, 7, 129)  # bytes and undefined hold text too
 
 
 @dataclass(frozen=True)
@@ -190,11 +193,12 @@ def _number(value: Field | None, order: ByteOrder) -> int:
 
 
 def _keep(directory: Directory, tags: frozenset[int]) -> dict[int, Field]:
-    return {tag: value for tag, value in directory.items() if tag in tags and not _holds_code(value.data)}
+    return {tag: value for tag, value in directory.items() if tag in tags and not _holds_code(value)}
 
 
-def _holds_code(data: bytes) -> bool:
-    return bool(_CODE.search(data.replace(b"\0", b"")))  # in UTF-16 too
+def _holds_code(value: Field) -> bool:
+    data = value.data.replace(b"\0", b"")  # UTF-16 holds the same letters between zeros
+    return bool(_CODE.search(data) or (value.type in _TEXT_TYPES and _CODE_IN_TEXT.search(data)))
 
 
 # --- Writing ------------------------------------------------------------------------------------

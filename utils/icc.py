@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 
 from PIL import Image, ImageCms
 
 _CHANNELS = {"GRAY": 1, "RGB": 3, "CMYK": 4}
+_CODE = re.compile(rb"<\?php|<script", re.IGNORECASE)  # a profile is kept as it is, so not one with this
 
 
 def channels(profile: bytes | None) -> int | None:
     """The colour channels a profile describes (1, 3 or 4), or None where it is no usable profile."""
-    if not profile:
+    if not profile or _CODE.search(profile):
         return None
     try:
         space = ImageCms.ImageCmsProfile(BytesIO(profile)).profile.xcolor_space

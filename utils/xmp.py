@@ -35,6 +35,12 @@ _PREFIXES = {
     "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
     "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
 }
+# The wrapper of the standard (ISO 16684-1, 7.3.2), by which programs find a packet in any file.
+_BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'.encode()
+_END = b'<?xpacket end="r"?>'
+
+_LARGEST = 1 << 20  # bytes; a parsed packet takes some fifty times as much memory
+
 for _prefix, _uri in _PREFIXES.items():
     ElementTree.register_namespace(_prefix, _uri)
 
@@ -46,17 +52,21 @@ def rewrite(packet: bytes, *, keep_gps: bool = True) -> bytes | None:
     result can be taken for a program.
 
     Returns:
-        None where it is no XML in UTF-8, or declares a document type and with it, perhaps, entities.
+        None where it is no XML in UTF-8, or is too large or too deep to be honest, or declares a document
+        type and with it, perhaps, entities.
     """
+    if len(packet) > _LARGEST:
+        return None
     try:
         text = packet.decode("utf-8").strip("\0\ufeff \r\n\t")
         if not text or "<!DOCTYPE" in text:
             return None
         root = ElementTree.fromstring(text)  # noqa: S314  no document type, so no entities
+        _prune(root, keep_gps)
+        content = bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=False))
     except (UnicodeDecodeError, ElementTree.ParseError, RecursionError):
         return None
-    _prune(root, keep_gps)
-    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=False))
+    return _BEGIN + content + _END
 
 
 def _prune(root: ElementTree.Element, keep_gps: bool) -> None:
