@@ -15,7 +15,7 @@ from utils.settings import Settings, load_settings, settings_or_exit
 from views import register
 from views.context import provide
 
-__all__ = ["celery_app", "create_app"]
+__all__ = ["celery_app", "create_app", "worker_answers"]
 
 FORM_FIELDS_BYTES = 64 * 1024  # what the fields beside the picture may take
 
@@ -36,9 +36,10 @@ def create_app() -> Flask:
     return app
 
 
-def _worker_answers(settings: Settings) -> bool:
+def worker_answers(settings: Settings) -> bool:
+    """Whether a Celery worker answers on the broker of `settings`."""
     return bool(make_celery(settings).control.ping(timeout=1.0))
 
 
 if __name__ == "__main__":
-    sys.exit(run_everything(settings_or_exit(), _worker_answers))
+    sys.exit(run_everything(settings_or_exit(), worker_answers))

@@ -18,7 +18,8 @@ from mongo.jobs import Job, StaleAttempt, StoredImage
 from upscaler.catalog import find_model
 from upscaler.sizes import output_size
 from utils.errors import OutOfMemory, ServiceError, StoreUnavailable, Undecodable
-from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, check_fits, decode, encode
+from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, decode, open_writer
+from utils.strip_writer import Layout
 
 log = structlog.get_logger()
 
@@ -73,19 +74,16 @@ def _make(worker: Worker, job: Job, beat: Heartbeat, folder: Path) -> StoredImag
         _fetch(worker, job, source)
     with _step("decoded"):
         picture = decode(source)
-    with _step("upscaled"):
-        enlarged = _upscale(worker, job, picture, beat)
-    with _step("encoded"):
-        wishes = job.request
-        encode(enlarged, made, _format(job), quality=wishes.quality or DEFAULT_QUALITY, metadata=wishes.metadata)
+    with _step("upscaled and encoded"):
+        layout = _upscale(worker, job, picture, made, beat)
     with _step("stored"), made.open("rb") as stream:
         stored = worker.store.results.save(stream, job.name)
     return StoredImage(
         file_id=stored.file_id,
         format=_format(job).upper(),
-        mode=_mode(enlarged),
-        width=enlarged.width,
-        height=enlarged.height,
+        mode=_mode(layout),
+        width=layout.width,
+        height=layout.height,
         bytes=stored.bytes,
         sha256=stored.sha256,
     )
@@ -100,13 +98,23 @@ def _fetch(worker: Worker, job: Job, path: Path) -> None:
         raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
 
 
-def _upscale(worker: Worker, job: Job, picture: Picture, beat: Heartbeat) -> Picture:
+def _upscale(worker: Worker, job: Job, picture: Picture, path: Path, beat: Heartbeat) -> Layout:
+    """Write the enlarged picture to `path`, encoding its rows while later ones are still being computed."""
     wishes = job.request
     model = find_model(wishes.model or worker.settings.default_model, worker.settings.models_folder)
-    size = output_size(picture.width, picture.height, model.scale, wishes.scale, wishes.width, wishes.height)
-    check_fits(*size, _format(job))
-    engine = worker.engines.get(model, wishes.denoise)
-    return replace(picture, pixels=engine.upscale(picture.pixels, size=size, on_progress=beat.progress))
+    width, height = picture.layout.width, picture.layout.height
+    size = output_size(width, height, model.scale, wishes.scale, wishes.width, wishes.height)
+    layout = replace(picture.layout, width=size[0], height=size[1])
+    quality = wishes.quality or DEFAULT_QUALITY
+    with (
+        path.open("wb") as stream,
+        open_writer(stream, layout, picture.metadata, _format(job), quality=quality, policy=wishes.metadata) as writer,
+    ):
+        engine = worker.engines.get(model, wishes.denoise)
+        engine.upscale(
+            picture.pixels, size=size, on_progress=beat.progress, on_rows=lambda _, rows: writer.write_rows(rows)
+        )
+    return layout
 
 
 def _format(job: Job) -> OutputFormat:
@@ -115,10 +123,10 @@ def _format(job: Job) -> OutputFormat:
     return "jpeg" if job.source.format == "JPEG" else "png"
 
 
-def _mode(picture: Picture) -> str:
+def _mode(layout: Layout) -> str:
     """The result's mode in the words of `ImageHeader.mode`."""
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[picture.channels]
-    return mode if picture.bits == 8 else f"{mode};16"
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[layout.channels]
+    return mode if layout.bits == 8 else f"{mode};16"
 
 
 def _succeed(worker: Worker, job: Job, result: StoredImage) -> None:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,15 @@ from utils.settings import Settings
 
 START_TIMEOUT = 120.0  # s; the first import of torch on a slow disk takes its time
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The running service: the settings with the servers' true addresses, and its own two processes."""
+
+    settings: Settings
+    web: ChildProcess
+    worker: ChildProcess
 
 
 def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool]) -> int:
@@ -35,9 +45,9 @@ def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool
     signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
     try:
         with ExitStack() as running:
-            children = _start(settings, worker_answers, running)
+            stack = start_everything(settings, worker_answers, running)
             _say_hello(settings)
-            ended = _wait_for_end(children)
+            ended = _wait_for_end([stack.web, stack.worker])
             print(f"\n{ended.name} ended by itself; stopping the rest.", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nStopped. The data is kept.", file=sys.stderr)
@@ -47,7 +57,15 @@ def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool
     return 1
 
 
-def _start(settings: Settings, worker_answers: Callable[[Settings], bool], running: ExitStack) -> list[ChildProcess]:
+def start_everything(settings: Settings, worker_answers: Callable[[Settings], bool], running: ExitStack) -> Stack:
+    """Start the servers that are not set, the web server and a worker, and wait until all answer.
+
+    Args:
+        running: stops them in reverse order when it is closed.
+
+    Raises:
+        ProgramError: in one sentence, why it does not run.
+    """
     _check_port(settings)
     servers = {}
     if not (settings.mongo_url and settings.redis_url):
@@ -68,7 +86,7 @@ def _start(settings: Settings, worker_answers: Callable[[Settings], bool], runni
     )
     web.wait_until(lambda: _is_ready(settings), START_TIMEOUT)
     worker.wait_until(lambda: worker_answers(settings), START_TIMEOUT)
-    return [web, worker]
+    return Stack(settings, web, worker)
 
 
 def _web_command() -> list[str]:

@@ -10,7 +10,11 @@ from structlog.typing import Processor
 
 from utils.settings import Settings
 
-QUIET_LIBRARIES = ("pymongo", "kombu", "amqp", "PIL", "urllib3", "celery.redirected", "celery.app.trace")
+QUIET_LIBRARIES = (
+    *("pymongo", "kombu", "amqp", "PIL", "urllib3"),
+    # Celery tells of every message and its end; our tasks log their own steps.
+    *("celery.redirected", "celery.app.trace", "celery.beat", "celery.worker.strategy"),
+)
 
 COMMON: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -28,7 +32,11 @@ def configure_logging(settings: Settings) -> None:
             structlog.processors.JSONRenderer(),
         ]
     else:
-        rendering = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        rendering = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=COMMON,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -27,9 +27,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """The service's settings. The description of each says what it is for and what is allowed."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True)
 
     # Where it listens and keeps its things
     host: str = Field("127.0.0.1", description="Address the web server listens on.")
@@ -108,16 +106,16 @@ class Settings(BaseSettings):
             raise ValueError("this is the placeholder of env_example; choose a password of your own")
         return value
 
-    @cached_property
+    @property
     def models_folder(self) -> Path:
         return self.models_dir or self.data_dir / "models"
 
-    @cached_property
+    @property
     def mongo_address(self) -> str:
         """MONGO_URL, or a server on this machine's usual port."""
         return self.mongo_url or "mongodb://127.0.0.1:27017/?directConnection=true"
 
-    @cached_property
+    @property
     def redis_address(self) -> str:
         """REDIS_URL, or a server on this machine's usual port, with REDIS_PASSWORD in it."""
         parts = urlsplit(self.redis_url or "redis://127.0.0.1:6379/0")
@@ -128,13 +126,13 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings from the environment and `.env`.
+    """The settings from the environment and `.env`, or the file that ENV_FILE names.
 
     Raises:
         SettingsError: naming every key whose value is not allowed, the value, and what is allowed.
     """
     try:
-        return Settings()
+        return Settings(_env_file=os.environ.get("ENV_FILE", ".env"))
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from None
 
