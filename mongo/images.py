@@ -114,9 +114,7 @@ class ImageStore:
             self.delete(file_id)
         strays = self._remove_stray_chunks(before)
         keep = set(owned)
-        candidates = self._files.find(
-            {"uploadDate": {"$lt": before}, "retired_at": {"$exists": False}}, {"_id": 1}
-        )
+        candidates = self._files.find({"uploadDate": {"$lt": before}, "retired_at": {"$exists": False}}, {"_id": 1})
         unowned = [found["_id"] for found in candidates if found["_id"] not in keep]
         self._files.update_many({"_id": {"$in": unowned}}, {"$set": {"retired_at": now}})
         return len(retired) + strays

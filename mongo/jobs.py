@@ -322,9 +322,7 @@ class JobStore:
                     unique=True,
                     partialFilterExpression={"current": True},
                 ),
-                IndexModel(
-                    [("owner", ASCENDING), ("name", ASCENDING), ("created_at", DESCENDING)], name="history"
-                ),
+                IndexModel([("owner", ASCENDING), ("name", ASCENDING), ("created_at", DESCENDING)], name="history"),
                 IndexModel([("status", ASCENDING), ("created_at", ASCENDING)], name="queue"),
             ]
         )
