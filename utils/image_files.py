@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageChops, JpegImagePlugin
 
 from utils import icc, jpeg_segments, jpeg_writer, png_chunks, png_writer, webp_writer
-from utils.errors import OutOfMemory, OutputTooLarge, ServiceError, Undecodable
+from utils.errors import OutOfMemory, ServiceError, Undecodable
 from utils.image_header import ImageFormat, ImageHeader, read_header
 from utils.image_metadata import (
     Metadata,
@@ -29,18 +29,21 @@ from utils.image_metadata import (
     read_jpeg_metadata,
     read_png_metadata,
 )
+from utils.output_formats import DEFAULT_QUALITY, OutputFormat, check_fits
 from utils.strip_writer import Layout, Pixels, StripWriter
 
-OutputFormat = Literal["png", "jpeg", "webp"]
+__all__ = [
+    "DEFAULT_QUALITY",
+    "MetadataPolicy",
+    "OutputFormat",
+    "Picture",
+    "check_fits",
+    "decode",
+    "encode",
+    "open_writer",
+]
+
 MetadataPolicy = Literal["keep", "no-gps", "strip"]
-
-DEFAULT_QUALITY = 95
-
-_LARGEST_SIDE: dict[OutputFormat, int] = {
-    "png": png_writer.LARGEST_SIDE,
-    "jpeg": jpeg_writer.LARGEST_SIDE,
-    "webp": webp_writer.LARGEST_SIDE,
-}
 
 
 @dataclass(frozen=True)
@@ -248,13 +251,3 @@ def open_writer(
     if image_format == "jpeg":
         return jpeg_writer.JpegWriter(stream, layout, quality, jpeg_metadata_segments(metadata, layout))
     return webp_writer.WebpWriter(stream, layout, quality, metadata)
-
-
-def check_fits(width: int, height: int, image_format: OutputFormat) -> None:
-    """Raise OutputTooLarge where a format cannot hold that many pixels a side."""
-    limit = _LARGEST_SIDE[image_format]
-    if max(width, height) > limit:
-        raise OutputTooLarge(
-            f"A {image_format} can be {limit} pixels wide or high, and this one would be {width} × {height}. "
-            "Ask for format=png or a smaller scale."
-        )

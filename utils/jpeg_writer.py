@@ -14,8 +14,6 @@ from utils.jpeg_segments import APP0, DRI, EOI, READABLE_FRAMES, RST0, SOI, SOS,
 from utils.lossy_pixels import on_white, to_8_bits
 from utils.strip_writer import Layout, Pixels, StripWriter
 
-LARGEST_SIDE = 65535
-
 # A multiple of the block height at every subsampling, and so few that the restart interval, counted in
 # blocks, stays within its 16 bits at any width.
 _STRIP_ROWS = 64

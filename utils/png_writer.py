@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from utils import png_chunks
 from utils.strip_writer import Layout, Pixels, StripWriter
 
-LARGEST_SIDE = 2**31 - 1
-
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG colour type
 _SUB, _AVERAGE = 1, 3  # PNG filter types
 _LEVEL = 1  # of isal's 0 to 3; measured in docs/pixels.md

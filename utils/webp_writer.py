@@ -13,8 +13,6 @@ from utils.image_metadata import Metadata
 from utils.lossy_pixels import to_8_bits
 from utils.strip_writer import Layout, Pixels, StripWriter
 
-LARGEST_SIDE = 16383
-
 _STRIP_ROWS = 256
 
 

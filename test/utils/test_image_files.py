@@ -20,7 +20,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from utils import jpeg_segments, png_chunks
 from utils.errors import AnimatedImage, OutputTooLarge, Undecodable
-from utils.image_files import Picture, check_fits, decode, encode
+from utils.image_files import Picture, decode, encode
+from utils.output_formats import check_fits
 from utils.strip_writer import Pixels
 
 REPOSITORY = Path(__file__).parents[2]

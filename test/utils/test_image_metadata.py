@@ -14,8 +14,9 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from utils import exif, png_chunks, xmp
 from utils.exif import Exif, Field
-from utils.image_files import MetadataPolicy, OutputFormat, Picture, decode, encode
+from utils.image_files import MetadataPolicy, Picture, decode, encode
 from utils.image_metadata import Metadata
+from utils.output_formats import OutputFormat
 
 FORMATS: tuple[OutputFormat, ...] = ("png", "jpeg", "webp")
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
