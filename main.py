@@ -30,7 +30,7 @@ def create_app() -> Flask:
     configure_logging(settings)
     app = Flask(__name__, template_folder="views/templates", static_folder="views/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_FIELDS_BYTES
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.sort_keys = app.json.ensure_ascii = False  # type: ignore[attr-defined]
     provide(app, settings, open_store(settings))
     register(app)
     return app

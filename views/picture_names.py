@@ -11,13 +11,18 @@ PUNCTUATION = frozenset(" ._-+,;=@#&%!~'()[]{}$^")
 WORD_CATEGORIES = ("L", "M", "N")  # Unicode's letters, marks and numbers, of every script
 
 
+def canonical(name: str) -> str:
+    """`name` in Unicode's composed form, so that one name typed on two systems is one name."""
+    return unicodedata.normalize("NFC", name)
+
+
 def picture_name(filename: str) -> str:
-    """`filename` in Unicode's composed form, so that one name typed on two systems is one name.
+    """The canonical name of an uploaded file.
 
     Raises:
         InvalidName: it is too long, or has a character that does not belong into a file's name.
     """
-    name = unicodedata.normalize("NFC", filename)
+    name = canonical(filename)
     if len(name.encode("utf-8", errors="replace")) > MOST_BYTES:
         raise InvalidName(
             f"The file name has {len(name)} characters; in UTF-8 it may have {MOST_BYTES} bytes. Shorten it.",

@@ -13,6 +13,7 @@ from werkzeug.wsgi import wrap_file
 from mongo.jobs import Job, Status, StoredImage
 from utils.errors import Expired, NotReady, ProcessingFailed, UnknownName
 from views.context import context, owner
+from views.picture_names import canonical
 from views.tasks import RETRY_AFTER
 
 blueprint = Blueprint("processed", __name__)
@@ -25,7 +26,7 @@ EXTENSIONS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
 def processed(name: str) -> Response:
     """The picture that was made under `name`, whole or the asked-for range."""
     store = context().store
-    job = store.jobs.latest(owner(), name)
+    job = store.jobs.latest(owner(), canonical(name))
     if job is None:
         raise UnknownName(f"No picture called {name!r} was uploaded. Send it to POST /upscale first.")
     g.task_id = job.id

@@ -66,7 +66,7 @@ def _checked_upload(settings: Settings) -> Upload:
     name = picture_name(file.filename or "")
     wishes = UpscaleRequest.from_form(request.form)
     _check_bytes(file, settings)
-    header = read_header(_stream(file))
+    header = _header(file)
     if not extension_matches(name, header.format):
         raise UnsupportedFormat(_extension_advice(name, header.format), field="image")
     _check_pixels(header, _with_defaults(wishes, settings), settings)
@@ -98,6 +98,14 @@ def _check_bytes(file: FileStorage, settings: Settings) -> None:
     if size > settings.max_upload_bytes:
         limit = settings.max_upload_bytes.human_readable()
         raise TooManyBytes(f"The file has {size} bytes; {limit} are allowed.", field="image")
+
+
+def _header(file: FileStorage) -> ImageHeader:
+    try:
+        return read_header(_stream(file))
+    except ServiceError as error:
+        error.field = "image"
+        raise
 
 
 def _extension_advice(name: str, image_format: str) -> str:
