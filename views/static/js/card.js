@@ -1,0 +1,174 @@
+/** The card of one picture: its elements, filled from the picture's state. */
+
+import { comparison } from "./comparison.js";
+import { mendedName, nextName } from "./names.js";
+import { describe } from "./words.js";
+
+// Trying again with the same file would end the same way.
+const FILE_AT_FAULT = new Set([
+  "animated_image",
+  "empty_image",
+  "invalid_name",
+  "too_many_bytes",
+  "undecodable",
+  "unreadable_file",
+  "unsupported_format",
+]);
+const NAME_AT_FAULT = new Set(["invalid_name", "unsupported_format"]);
+
+export class Card {
+  #parts;
+  #thumbnailOf = null;
+  #address = null; // of the original, as a blob: URL
+
+  /** @param {() => void} onRemove */
+  constructor(onRemove) {
+    const template = document.getElementById("card-template");
+    this.element = template.content.firstElementChild.cloneNode(true);
+    const part = (name) => this.element.querySelector(`.${name}`);
+    this.#parts = {
+      thumbnail: part("thumb-image"),
+      name: part("card-name"),
+      facts: part("card-facts"),
+      status: part("card-status"),
+      compare: part("compare"),
+      download: part("download"),
+      remove: part("remove"),
+      progress: part("progress"),
+      notice: part("notice"),
+      noticeTitle: part("notice-title"),
+      noticeText: part("notice-text"),
+      noticeActions: part("notice-actions"),
+    };
+    this.#parts.remove.addEventListener("click", onRemove);
+    // A file that is no picture has no thumbnail.
+    this.#parts.thumbnail.addEventListener("error", () => this.#parts.thumbnail.toggleAttribute("hidden", true));
+  }
+
+  /** Show a picture in this state. */
+  show(picture, state) {
+    const words = describe(picture, state);
+    this.element.dataset.phase = state.phase;
+    this.#parts.name.textContent = picture.name;
+    this.#parts.name.title = picture.name;
+    this.#parts.status.textContent = words.status;
+    this.#parts.facts.textContent = words.facts;
+    this.#parts.remove.setAttribute("aria-label", `Remove ${picture.name} from this page`);
+    this.#showThumbnail(picture.file);
+    this.#showProgress(words.progress, picture.name);
+    this.#showNotice(words.notice);
+    this.#showResult(picture, state);
+    this.#offerActions(picture, state);
+  }
+
+  /** Open the comparison of a finished picture. */
+  openComparison() {
+    if (!this.element.querySelector(".comparison")) this.#parts.compare.click();
+  }
+
+  focus() {
+    this.#parts.remove.focus();
+  }
+
+  /** Let go of what the card holds beside its elements. */
+  dispose() {
+    this.element.remove();
+    if (this.#address) URL.revokeObjectURL(this.#address);
+  }
+
+  #showThumbnail(file) {
+    if (file === this.#thumbnailOf) return;
+    if (this.#address) URL.revokeObjectURL(this.#address);
+    this.#thumbnailOf = file;
+    this.#address = file && URL.createObjectURL(file);
+    this.#parts.thumbnail.hidden = !file;
+    if (this.#address) this.#parts.thumbnail.src = this.#address;
+  }
+
+  #showProgress(progress, name) {
+    const bar = this.#parts.progress;
+    bar.hidden = progress === null;
+    bar.setAttribute("aria-label", `Progress of ${name}`);
+    if (typeof progress === "number") {
+      bar.setAttribute("aria-valuenow", String(Math.round(progress * 100)));
+      bar.style.setProperty("--done", progress);
+    } else {
+      bar.removeAttribute("aria-valuenow");
+    }
+  }
+
+  #showNotice(notice) {
+    this.#parts.notice.hidden = !notice;
+    this.#parts.notice.dataset.tone = notice?.tone ?? "";
+    this.#parts.noticeTitle.textContent = notice?.title ?? "";
+    this.#parts.noticeText.textContent = notice?.text ?? "";
+  }
+
+  #showResult(picture, { phase, task }) {
+    const { compare, download } = this.#parts;
+    const isDone = phase === "done";
+    this.element.querySelector(".comparison")?.remove();
+    download.hidden = compare.hidden = !isDone;
+    if (!isDone) return;
+    download.href = task.links.result;
+    download.setAttribute("aria-label", `Download ${picture.name}`);
+    const verb = picture.file ? "Compare" : "View";
+    const label = (isOpen) => {
+      compare.textContent = isOpen ? "Close" : verb;
+      compare.setAttribute("aria-label", isOpen ? `Close ${picture.name}` : `${verb} ${picture.name}`);
+      compare.setAttribute("aria-expanded", String(isOpen));
+    };
+    label(false);
+    compare.onclick = () => {
+      const open = this.element.querySelector(".comparison");
+      if (open) open.remove();
+      else this.element.append(this.#comparison(picture, task));
+      label(!open);
+    };
+  }
+
+  #comparison(picture, task) {
+    return comparison({
+      name: picture.name,
+      before: this.#address,
+      after: task.links.result,
+      source: task.source,
+      result: task.result,
+    });
+  }
+
+  /** The buttons of the notice: what can be done where it did not simply go well. */
+  async #offerActions(picture, { phase, task, problem, duplicate }) {
+    const row = this.#parts.noticeActions;
+    row.replaceChildren();
+    if (!picture.file) return;
+    if (phase === "taken") {
+      row.append(
+        uploadAs(picture, nextName(picture.name)),
+        button("Show that picture", () => picture.becomeHolder(task)),
+      );
+    } else if (phase === "done" && duplicate && !duplicate.same_request) {
+      row.append(uploadAs(picture, nextName(picture.name)));
+    } else if (phase === "expired") {
+      row.append(button("Make it again", () => picture.upload()));
+    } else if (phase === "failed" && NAME_AT_FAULT.has(problem.code)) {
+      const name = await mendedName(picture.file, picture.name);
+      if (name !== picture.name) row.append(uploadAs(picture, name));
+    } else if (phase === "failed" && !FILE_AT_FAULT.has(problem.code)) {
+      row.append(button("Try again", () => picture.upload()));
+    }
+  }
+}
+
+function uploadAs(picture, name) {
+  return button(`Upload as “${name}”`, () => picture.uploadAs(name));
+}
+
+function button(label, onClick) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.className = "button";
+  element.textContent = label;
+  element.addEventListener("click", onClick);
+  return element;
+}

@@ -1,0 +1,83 @@
+/** What is said of a picture in each of its phases (see picture.js). */
+
+import { formatBytes, formatDuration, formatMoment, formatPercent, formatSize } from "./format.js";
+
+/**
+ * @returns {{
+ *   status: string,
+ *   facts: string,
+ *   progress: number | "unmeasured" | null,
+ *   notice: {tone: "plain" | "caution" | "bad", title: string, text: string} | null,
+ * }} progress from 0 to 1; null where nothing goes on
+ */
+export function describe(picture, state) {
+  return { facts: "", progress: null, notice: null, ...PHASES[state.phase](state, picture) };
+}
+
+const PHASES = {
+  queued: (state, { file }) => ({
+    status: "Waiting to be uploaded",
+    facts: formatBytes(file.size),
+    progress: "unmeasured",
+  }),
+  uploading: ({ progress }, { file }) => ({
+    status: `Uploading, ${formatPercent(progress)}`,
+    facts: formatBytes(file.size),
+    progress,
+  }),
+  taken: ({ task }, { file }) => ({
+    status: "Not uploaded yet",
+    facts: formatBytes(file.size),
+    notice: {
+      tone: "caution",
+      title: `The name ${task.name} belongs to another picture.`,
+      text: "A name can be used once. Upload yours under another one, or see the picture that has it.",
+    },
+  }),
+  pending: ({ task }) => ({
+    status: "In the queue",
+    facts: sourceFacts(task),
+    progress: "unmeasured",
+  }),
+  started: ({ task }) => ({
+    status: `Being made, ${formatPercent(task.progress)}`,
+    facts: sourceFacts(task),
+    progress: task.progress,
+  }),
+  done: ({ task, duplicate }) => ({
+    status: `Done in ${formatDuration(task.started_at, task.finished_at)}`,
+    facts: `${formatSize(task.source)} → ${formatSize(task.result)} · ${task.result.format} · ${formatBytes(task.result.bytes)}`,
+    notice: duplicate && { tone: "plain", ...duplicateWords(duplicate) },
+  }),
+  expired: ({ task }) => ({
+    status: "No longer kept",
+    facts: sourceFacts(task),
+    notice: {
+      tone: "caution",
+      title: "The result has been deleted.",
+      text: "Results are kept for a limited time. Upload the picture again to make it anew.",
+    },
+  }),
+  failed: ({ problem }, { file }) => ({
+    status: "Failed",
+    facts: file ? formatBytes(file.size) : "",
+    notice: { tone: "bad", title: `${problem.title}.`, text: problem.detail },
+  }),
+};
+
+function sourceFacts({ source }) {
+  return `${formatSize(source)} · ${source.format} · ${formatBytes(source.bytes)}`;
+}
+
+/** Why an upload was answered with a task that had been there before. */
+function duplicateWords({ status, same_request: sameRequest, finished_at: finishedAt, request }) {
+  const when = status === "SUCCESS" ? `on ${formatMoment(finishedAt)}` : "a moment ago";
+  if (sameRequest) {
+    return { title: "This picture had been uploaded before.", text: `It was made ${when}, and here is that result.` };
+  }
+  const options = `${request.model}${request.scale ? `, ${request.scale}×` : ""}, ${request.format} format`;
+  return {
+    title: "This picture had been uploaded before, with other options.",
+    text: `Here is the result made ${when} (${options}). For your options, upload it under another name.`,
+  };
+}
