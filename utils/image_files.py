@@ -1,7 +1,8 @@
 """Pictures from files and back: decoding them upright, and encoding them as their rows come.
 
-OpenCV decodes PNG, because it keeps 16 bits a channel and refuses data that ends early. Pillow decodes
-JPEG, because it hands out the four channels of CMYK as they are and fails on more kinds of damage.
+OpenCV decodes: it keeps 16 bits a channel, and of PNG refuses all data that is not whole. Of JPEG it lets
+some damage pass with a line on stderr, so Pillow, which fails on more of it, looks at these first, and
+decodes CMYK, whose four channels OpenCV does not hand out.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from utils.image_metadata import (
     read_jpeg_metadata,
     read_png_metadata,
 )
+from utils.jpeg_segments import Segment
 from utils.output_formats import DEFAULT_QUALITY, OutputFormat, check_fits
 from utils.strip_writer import Layout, Pixels, StripWriter
 
@@ -109,9 +111,7 @@ def _damaged(image_format: ImageFormat) -> Undecodable:
 
 
 def _decode_png(stream: BinaryIO, header: ImageHeader) -> Picture:
-    pixels: Any = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise _damaged("PNG")
+    pixels = _imdecode(stream.read(), cv2.IMREAD_UNCHANGED, "PNG")
     if header.mode.startswith("LA"):
         pixels = np.ascontiguousarray(pixels[:, :, ::3])  # OpenCV spreads grey and alpha over BGRA
     elif pixels.ndim == 3:
@@ -121,6 +121,13 @@ def _decode_png(stream: BinaryIO, header: ImageHeader) -> Picture:
         alpha = np.where(pixels == key, 0, np.iinfo(pixels.dtype).max)
         pixels = np.dstack([pixels, alpha.astype(pixels.dtype)])
     return Picture(pixels, _fitting(read_png_metadata(stream), pixels), "PNG", header.mode)
+
+
+def _imdecode(encoded: bytes, flags: int, image_format: ImageFormat) -> Any:
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+    if pixels is None:
+        raise _damaged(image_format)
+    return pixels
 
 
 def _transparent_grey(stream: BinaryIO, dtype: np.dtype[Any]) -> int | None:
@@ -141,20 +148,26 @@ def _decode_jpeg(stream: BinaryIO, header: ImageHeader) -> Picture:
     encoded = stream.read()
     if _ends_early(encoded, segments):
         raise Undecodable("The JPEG's pixels end before the picture does. Send the original.")
-    image: Image.Image = _load_jpeg(encoded)
-    if image.mode == "CMYK":
-        if not any(segment.marker == jpeg_segments.APP14 for segment in segments):
-            image = ImageChops.invert(image)  # Pillow takes all CMYK for Adobe's, which is inverted
-        image = icc.cmyk_to_srgb(image, metadata.icc_profile)
+    if header.mode == "CMYK":
+        pixels = _decode_cmyk(encoded, segments, metadata.icc_profile)
         metadata = metadata.without_profile()
-    pixels = np.array(image)
+    else:
+        channels = cv2.IMREAD_GRAYSCALE if header.mode == "L" else cv2.IMREAD_COLOR_RGB
+        pixels = _imdecode(encoded, channels | cv2.IMREAD_IGNORE_ORIENTATION, "JPEG")
     return Picture(pixels, _fitting(metadata, pixels), "JPEG", header.mode)
+
+
+def _decode_cmyk(encoded: bytes, segments: list[Segment], profile: bytes | None) -> Pixels:
+    image: Image.Image = _load_jpeg(encoded)
+    if not any(segment.marker == jpeg_segments.APP14 for segment in segments):
+        image = ImageChops.invert(image)  # Pillow takes all CMYK for Adobe's, which is inverted
+    return np.array(icc.cmyk_to_srgb(image, profile))
 
 
 _NOISE = bytes(byte for byte in random.Random(0).randbytes(1024) if byte != 0xFF)  # noqa: S311
 
 
-def _ends_early(encoded: bytes, segments: list[jpeg_segments.Segment]) -> bool:
+def _ends_early(encoded: bytes, segments: list[Segment]) -> bool:
     """Whether a JPEG's coded pixels end before the picture does, though an end marker follows.
 
     libjpeg fills the rest with grey, and tells neither OpenCV's nor Pillow's callers. But it never looks

@@ -14,6 +14,7 @@ from utils.lossy_pixels import to_8_bits
 from utils.strip_writer import Layout, Pixels, StripWriter
 
 _STRIP_ROWS = 256
+_METHOD = 2  # of 0 to 6: half the time of Pillow's default of 4 for 3 % more bytes (docs/pixels.md)
 
 
 class WebpWriter(StripWriter[NDArray[np.uint8]]):
@@ -52,4 +53,4 @@ class WebpWriter(StripWriter[NDArray[np.uint8]]):
         }
         present = {name: value for name, value in fields.items() if value}
         image = Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels)
-        image.save(self._stream, "WEBP", quality=self._quality, **present)
+        image.save(self._stream, "WEBP", quality=self._quality, method=_METHOD, **present)
