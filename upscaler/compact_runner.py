@@ -18,12 +18,17 @@ from torch import Tensor, nn
 from upscaler.architectures import SRVGGNetCompact
 from upscaler.convolution import convolve
 from upscaler.memory import is_out_of_memory
+from upscaler.pixels import LUMA
+from upscaler.precision import overflowed
 from upscaler.source import Source
 from upscaler.tiling import Span
 from utils.errors import OutOfMemory
 
-BAND_BYTES = 4 << 20  # of one layer's activations in a band: they stay in the last-level cache
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+# One layer's activations in a band. On a processor they stay in its caches (2 to 8 MiB are equally fast on
+# a Zen 5 with 1 MiB of second-level cache a core); an accelerator wants enough work for every launch.
+BAND_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
+
+WORKING_SET = 16  # so many times a band's activations are wanted at most, enlarged rows included
 
 
 @dataclass(frozen=True)
@@ -32,87 +37,94 @@ class Layer:
 
     weight: Tensor  # (O, I, 3, 3)
     bias: Tensor  # (O)
-    slope: Tensor | None  # (O)
+    slope: Tensor | None = None  # (O)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(1, I, h + 2, W) -> (1, O, h, W): rows get no padding, columns do."""
+        """(1, I, h + 2, W) -> (1, O, h, W): columns are padded with zeros, rows are not."""
         x = convolve(x, self.weight, self.bias, (0, 1))
         return x if self.slope is None else F.prelu(x, self.slope)
 
+    def to(self, device: torch.device, dtype: torch.dtype) -> Layer:
+        weight = self.weight.to(device, dtype).to(memory_format=torch.channels_last)
+        slope = None if self.slope is None else self.slope.to(device, dtype)
+        return Layer(weight, self.bias.to(device, dtype), slope)
+
 
 class CompactRunner:
-    """An SRVGGNetCompact on one device in one precision."""
+    """An SRVGGNetCompact on one device."""
 
-    def __init__(self, network: SRVGGNetCompact, device: torch.device, dtype: torch.dtype):
+    def __init__(self, network: SRVGGNetCompact, device: torch.device):
         self.scale = network.scale
         self.device = device
-        self.dtype = dtype
-        convolutions = [module for module in network.body if isinstance(module, nn.Conv2d)]
-        slopes = [module.weight for module in network.body if isinstance(module, nn.PReLU)]
-        self.features = convolutions[0].out_channels
-        *body, end = [(module.weight, _bias(module)) for module in convolutions]
-        self._body = [self._layer(*pair, slope) for pair, slope in zip(body, slopes, strict=True)]
-        weight, bias = map(self._by_position, end)
-        self._colour_end = self._layer(weight.flatten(0, 1), bias.flatten())
-        luma = torch.tensor(LUMA, device=weight.device)
-        self._grey_end = self._layer(torch.einsum("pcfyx,c->pfyx", weight, luma), bias @ luma)
+        self._colour_layers = _layers(network)
+        self._grey_layers = [*self._colour_layers[:-1], _grey_end(self._colour_layers[-1], network.scale)]
 
-    def _by_position(self, parameter: Tensor) -> Tensor:
-        """(C * s * s, ...) of the last convolution -> (s * s, C, ...): sub-pixels first, then colours."""
-        return parameter.unflatten(0, (-1, self.scale**2)).transpose(0, 1)
-
-    def _layer(self, weight: Tensor, bias: Tensor, slope: Tensor | None = None) -> Layer:
-        def placed(parameter: Tensor) -> Tensor:
-            return parameter.detach().to(self.device, self.dtype)
-
-        weight = placed(weight).to(memory_format=torch.channels_last)
-        return Layer(weight, placed(bias), None if slope is None else placed(slope))
+    @property
+    def features(self) -> int:
+        """Channels between the layers."""
+        return len(self._colour_layers[0].bias)
 
     def rows(
-        self, source: Source, on_advance: Callable[[float], None], band_rows: int | None = None
+        self,
+        source: Source,
+        dtype: torch.dtype,
+        on_advance: Callable[[float], None],
+        band_rows: int | None = None,
     ) -> Iterator[Tensor]:
         """Bands (h, W * scale, C) of the enlarged picture, float32, not clamped, from the top down.
 
         Args:
+            dtype: of the network's numbers. float16 gives way to bfloat16 where they grow too large for it.
             on_advance: called after every band with the input pixels' worth of work just done.
-            band_rows: input rows a band, instead of what suits the cache.
+            band_rows: input rows a band, instead of what suits the device.
 
         Raises:
             OutOfMemory: not even one row at a time fits.
         """
-        height, width = source.height, source.width
-        layers = [*self._body, self._grey_end if source.channels == 1 else self._colour_end]
-        stream = _RowStream(layers, source, self.dtype)
-        bytes_a_row = width * self.features * self.dtype.itemsize
-        most = band_rows or max(1, BAND_BYTES // bytes_a_row)
-        total = height + len(layers)
+        stream = self._stream(source, dtype)
+        bytes_a_row = source.width * self.features * dtype.itemsize
+        most = band_rows or max(1, BAND_BYTES[self.device.type] // bytes_a_row)
         done = 0
-        while stream.fed < total:
-            count = -(-(total - stream.fed) // -(-(total - stream.fed) // most))  # even, at most `most`
+        while stream.fed < stream.total:
+            left = stream.total - stream.fed
+            count = -(-left // -(-left // most))  # evened out, at most `most`
             try:
                 residual = stream.advance(count)
                 band = None if residual is None else self._enlarged(residual, source, done)
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error, 16 * count * bytes_a_row):
+                if not is_out_of_memory(error, WORKING_SET * count * bytes_a_row):
                     raise
-                if most == 1:
-                    raise OutOfMemory(_too_wide(width)) from error
-                most = max(1, count // 2)
+                if count == 1:
+                    raise OutOfMemory(_too_wide(source.width)) from error
+                most = count // 2
+                continue
+            if band is not None and overflowed(band, stream.dtype):
+                stream = self._stream(source, torch.bfloat16, stream)
                 continue
             stream.commit()
             if band is not None:
                 done += len(band) // self.scale
                 yield band
-            on_advance(count * height * width / total)
+            on_advance(source.height * source.width * count / stream.total)
+
+    def _stream(self, source: Source, dtype: torch.dtype, before: _RowStream | None = None) -> _RowStream:
+        """A stream of the source's rows from the top, or from where another one stands."""
+        layers = self._grey_layers if source.channels == 1 else self._colour_layers
+        return _RowStream([layer.to(self.device, dtype) for layer in layers], source, before)
 
     def _enlarged(self, residual: Tensor, source: Source, first: int) -> Tensor:
-        """What the network adds, (1, s * s * C, h, W), plus the nearest-neighbour enlargement of the source."""
+        """What the network adds, (1, s * s * C, h, W), on the nearest-neighbour enlargement of the source.
+
+        Adding in float32 keeps the source's own depth whatever the network's precision.
+        """
         scale, channels = self.scale, source.channels
         height, width = residual.shape[2:]
-        base = source.window(Span(first, first + height))[0].permute(1, 2, 0)  # (h, W, C)
-        sub = residual[0].permute(1, 2, 0).reshape(height, width, scale, scale, channels)
-        band = sub.float() + base[:, :, None, None]
-        return band.transpose(1, 2).reshape(height * scale, width * scale, channels)
+        base = source.window(Span(first, first + height))[0].permute(1, 2, 0)
+        base = base.repeat(1, 1, scale).view(height, 1, width, scale * channels)
+        residual = residual[0].permute(1, 2, 0).view(height, width, scale, scale * channels).transpose(1, 2)
+        band = torch.empty(residual.shape, device=self.device)  # (h, s, W, s * C)
+        torch.add(residual, base, out=band)
+        return band.view(height * scale, width * scale, channels)
 
 
 class _RowStream:
@@ -120,17 +132,23 @@ class _RowStream:
 
     Layer number d (from 1) is d rows behind what was fed. At the top and bottom, one row of zeros stands
     for what lies outside the picture, for every layer anew, as padding would. `fed` counts on below
-    the picture's last row until the last layer has caught up.
+    the picture's last row, up to `total`, where the last layer has caught up.
     """
 
-    def __init__(self, layers: list[Layer], source: Source, dtype: torch.dtype):
+    def __init__(self, layers: list[Layer], source: Source, before: _RowStream | None = None):
+        """
+        Args:
+            before: a stream of the same source, to go on from where it stands, in these layers' precision.
+        """
         self.layers = layers
         self.source = source
-        self.dtype = dtype
-        self.fed = 0
-        self.held = [self._outside(layer) for layer in layers]
-        self.made = [0] * len(layers)
-        self._next = (self.fed, self.held, self.made)
+        self.dtype = layers[0].weight.dtype
+        self.total = source.height + len(layers)
+        self.fed: int = before.fed if before else 0
+        self.made: list[int] = before.made if before else [0] * len(layers)
+        held = before.held if before else [self._outside(layer) for layer in layers]
+        self.held: list[Tensor] = [rows.to(self.dtype) for rows in held]
+        self._next = (self.fed, self.made, self.held)
 
     def _outside(self, layer: Layer) -> Tensor:
         shape = (1, layer.weight.shape[1], 1, self.source.width)
@@ -142,23 +160,23 @@ class _RowStream:
         height = self.source.height
         fed = self.fed + count
         rows = self._input(Span(min(self.fed, height), min(fed, height)))
-        held, made = [], []
-        for depth, (layer, kept, before) in enumerate(zip(self.layers, self.held, self.made, strict=True), 1):
+        made, held = [], []
+        for depth, (layer, before, kept) in enumerate(zip(self.layers, self.made, self.held, strict=True), 1):
             window = kept if rows is None else torch.cat((kept, rows), dim=2)
-            closing = before < height <= fed - depth
-            if closing:
+            if before < height <= fed - depth:
                 window = torch.cat((window, self._outside(layer)), dim=2)
             rows = layer(window) if window.shape[2] > 2 else None
-            held.append(window[:, :, -2:].clone(memory_format=torch.channels_last))
             made.append(before + (0 if rows is None else rows.shape[2]))
-        self._next = (fed, held, made)
+            held.append(window[:, :, -2:].clone(memory_format=torch.channels_last))
+        self._next = (fed, made, held)
         return rows
 
     def commit(self) -> None:
         """Keep the state that `advance` left; without this, the same rows can be fed again."""
-        self.fed, self.held, self.made = self._next
+        self.fed, self.made, self.held = self._next
 
     def _input(self, rows: Span) -> Tensor | None:
+        """(1, C, h, W); grey stands in all of the network's channels."""
         if not rows.length:
             return None
         x = self.source.window(rows).to(self.dtype)
@@ -166,10 +184,26 @@ class _RowStream:
         return x.contiguous(memory_format=torch.channels_last)
 
 
+def _layers(network: SRVGGNetCompact) -> list[Layer]:
+    """The network's layers in float32, the last one's channels reordered: sub-pixels first, then colours.
+
+    So its output lies in memory as the enlarged picture does, and the pixel shuffle is one strided copy.
+    """
+    parts = [(m.weight, m.bias) for m in network.body if isinstance(m, nn.Conv2d)]
+    slopes = [m.weight for m in network.body if isinstance(m, nn.PReLU)]
+    *body, (weight, bias) = [(weight.detach(), bias.detach()) for weight, bias in parts if bias is not None]
+    layers = [Layer(*pair, slope.detach()) for pair, slope in zip(body, slopes, strict=True)]
+    sub_pixels = network.scale**2
+    weight, bias = (p.unflatten(0, (-1, sub_pixels)).transpose(0, 1).flatten(0, 1) for p in (weight, bias))
+    return [*layers, Layer(weight, bias)]
+
+
+def _grey_end(end: Layer, scale: int) -> Layer:
+    """The last layer with the brightness of its colours as its only output, by linearity."""
+    weight, bias = (p.unflatten(0, (scale**2, -1)) for p in (end.weight, end.bias))
+    luma = weight.new_tensor(LUMA)
+    return Layer(torch.einsum("pc...,c->p...", weight, luma), bias @ luma)
+
+
 def _too_wide(width: int) -> str:
     return f"Not even one row of {width} pixels fits into memory. Send a smaller picture or use a smaller model."
-
-
-def _bias(convolution: nn.Conv2d) -> Tensor:
-    assert convolution.bias is not None  # noqa: S101 (for the type checker: both families have one)
-    return convolution.bias

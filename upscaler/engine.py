@@ -1,6 +1,6 @@
 """Pixels in, more pixels out: one model on one device.
 
-engine = Engine(find_model("fast", models_dir), models_dir)
+engine = Engine.of_model(find_model("fast", models_dir), models_dir)
 large = engine.upscale(pixels, scale=3)
 """
 
@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from upscaler.architectures import Network, SRVGGNetCompact
 from upscaler.catalog import ModelInfo
 from upscaler.compact_runner import CompactRunner
-from upscaler.pixels import Pixels, constant, full_scale, split
-from upscaler.precision import choose_precision
+from upscaler.delivery import deliver
+from upscaler.device import choose_device
+from upscaler.memory import is_out_of_memory
+from upscaler.pixels import Pixels, is_constant, split
+from upscaler.precision import choose_precision, precision_for
 from upscaler.resampling import resized
 from upscaler.sizes import Size, output_size, pass_sizes
 from upscaler.source import Source
@@ -37,17 +39,18 @@ class Engine:
         Args:
             network: in float32, as `load_network` returns it.
             device: `auto`, `cpu`, `cuda`, `cuda:1`...
-            precision: `auto`, `float32`, `bfloat16` or `float16`.
+            precision: `auto`, `float32`, `bfloat16` or `float16`; see `choose_precision`.
 
         Raises:
             InvalidParameter: a device that is not there, or a precision that does not exist.
         """
         self.scale = network.scale
-        self.device = _chosen_device(device)
-        self.dtype = choose_precision(precision, self.device)
         self.network_bytes = sum(parameter.nbytes for parameter in network.parameters())
+        self.device = choose_device(device)
         runner = CompactRunner if isinstance(network, SRVGGNetCompact) else TileRunner
-        self._runner = runner(network, self.device, self.dtype)  # type: ignore[arg-type]
+        self._runner: CompactRunner | TileRunner = runner(network, self.device)  # type: ignore[arg-type]
+        self._precision = precision
+        self.dtype = choose_precision(precision, self.device, self._runner.features)
 
     @classmethod
     def of_model(
@@ -62,6 +65,7 @@ class Engine:
         """The engine of a model from the catalogue, downloaded first if need be; see `load_network`."""
         return cls(load_network(info, models_dir, denoise), device, precision)
 
+    @torch.inference_mode()
     def upscale(
         self,
         pixels: Pixels,
@@ -79,96 +83,94 @@ class Engine:
             size: the result's (width, height), instead of `scale`.
             on_progress: called after every tile with the share of the work done, 0-1. What it raises ends
                 the work there and reaches the caller unchanged.
-            on_rows: called with the number of the first row and finished rows (h, W', C), from the top down.
+            on_rows: called with the number of the first row and finished rows (h, W', C), from the top
+                down, while the rows below are still to be computed.
 
         Returns:
-            An array of the same type and channels, and as many dimensions.
+            An array of the same type, channels and dimensions.
 
         Raises:
-            OutOfMemory: not even the smallest tile fits.
+            OutOfMemory: not even the smallest tile fits, or not the result.
             InvalidParameter: pixels or a scale that cannot be.
         """
         height, width = _checked(pixels).shape[:2]
         target = size or output_size(width, height, self.scale, scale)
         picture = pixels.reshape(height, width, -1)
+        dtype = precision_for(picture.dtype.itemsize * 8, self._precision, self.dtype)
+        enlargement = _Enlargement(self._runner, dtype, on_progress or _ignore, on_rows or _ignore)
         try:
-            result = self._upscale(picture, target, on_progress or _ignore, on_rows or _ignore)
-        except MemoryError as error:
+            result = enlargement.of(picture, target)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error, target[0] * target[1] * picture.shape[2] * picture.itemsize):
+                raise
             raise OutOfMemory(
-                f"The result of {target[0]}x{target[1]} pixels does not fit into memory. Ask for a smaller one."
+                f"A result of {target[0]}x{target[1]} pixels does not fit into memory. Ask for a smaller one."
             ) from error
         return result.reshape(target[1], target[0], *pixels.shape[2:])
 
-    @torch.inference_mode()
-    def _upscale(self, picture: Pixels, target: Size, on_progress: OnProgress, on_rows: OnRows) -> Pixels:
-        height, width = picture.shape[:2]
-        colour, alpha = split(picture)
-        planes = [colour] if alpha is None else [colour, alpha]
-        sizes = pass_sizes((width, height), target, self.scale)
-        work = _Work(planes, [(width, height), *sizes[:-1]], on_progress)
-        for size in sizes[:-1]:
-            planes = [self._between(plane, size, work) for plane in planes]
+
+class _Enlargement:
+    """One picture on its way: in planes, in as many runs of the network as its size takes."""
+
+    def __init__(
+        self,
+        runner: CompactRunner | TileRunner,
+        dtype: torch.dtype,
+        on_progress: OnProgress,
+        on_rows: OnRows,
+    ):
+        self.runner = runner
+        self.dtype = dtype
+        self.on_progress = on_progress
+        self.on_rows = on_rows
+        self.work = 1.0  # all there is, in input pixels of every plane and run
+        self.done = 0.0
+
+    def of(self, picture: Pixels, target: Size) -> Pixels:
+        """(H, W, C) -> (H', W', C)."""
+        source = (picture.shape[1], picture.shape[0])
         result = np.empty((target[1], target[0], picture.shape[2]), picture.dtype)
-        self._finish(planes, result, work, on_rows)
+        planes = list(split(picture))
+        if len(planes) == 2 and is_constant(planes[1]):
+            result[..., -1] = planes.pop().flat[0]  # no network need look at it
+        sizes = pass_sizes(source, target, self.runner.scale)
+        self.work = float(len(planes) * sum(width * height for width, height in [source, *sizes[:-1]]))
+        for size in sizes[:-1]:
+            planes = [self._between(plane, size) for plane in planes]
+        self._finish(planes, result)
         return result
 
-    def _between(self, plane: Pixels, size: Size, work: _Work) -> Pixels:
+    def _between(self, plane: Pixels, size: Size) -> Pixels:
         """The plane after a run that is not the last: of that size, in float32 so that nothing is rounded."""
         result = np.empty((size[1], size[0], plane.shape[2]), np.float32)
-        for _ in self._fill(result, plane, work):
+        for _ in self._fill(result, plane):
             pass
         return result
 
-    def _finish(self, planes: list[Pixels], result: Pixels, work: _Work, on_rows: OnRows) -> None:
-        """Fill `result` with the planes' last run, whichever is behind first, and hand on finished rows."""
-        firsts = [0, planes[0].shape[2]]
-        views = [result[..., first:][..., : p.shape[2]] for first, p in zip(firsts, planes, strict=False)]
-        fills = [self._fill(view, plane, work) for view, plane in zip(views, planes, strict=True)]
+    def _finish(self, planes: list[Pixels], result: Pixels) -> None:
+        """Fill `result` from the planes' last run, whichever is behind first, and hand on finished rows."""
+        views = np.split(result, [planes[0].shape[2]], axis=2)
+        fills = [self._fill(view, plane) for view, plane in zip(views, planes, strict=False)]
         done = [0] * len(planes)
         while (ready := min(done)) < len(result):
             behind = done.index(ready)
             done[behind] = next(fills[behind])
             if min(done) > ready:
-                on_rows(ready, result[ready : min(done)])
+                self.on_rows(ready, result[ready : min(done)])
         for fill in fills:
             next(fill, None)  # lets it report its last work
 
-    def _fill(self, result: Pixels, plane: Pixels, work: _Work) -> Iterator[int]:
+    def _fill(self, result: Pixels, plane: Pixels) -> Iterator[int]:
         """Fill `result` with the enlarged plane from the top down; yields how many rows are final."""
         height, width = plane.shape[:2]
-        if constant(plane):
-            result[...] = plane.flat[0] * (full_scale(result) / full_scale(plane))
-            work.advance(height * width)
-            yield len(result)
-            return
-        bands = self._runner.rows(Source(plane, self.device), work.advance)
-        enlarged = (width * self.scale, height * self.scale)
-        done = 0
-        for band in resized(bands, enlarged, (result.shape[1], result.shape[0])):
-            _store(band, result[done : done + len(band)])
-            done += len(band)
-            yield done
+        bands = self.runner.rows(Source(plane, self.runner.device), self.dtype, self._advance)
+        enlarged = (width * self.runner.scale, height * self.runner.scale)
+        target = (result.shape[1], result.shape[0])
+        yield from deliver(resized(bands, enlarged, target), result, self.runner.device)
 
-
-class _Work:
-    """How much of a picture's work is done, counted in input pixels of every plane and run."""
-
-    def __init__(self, planes: list[Pixels], sizes: list[Size], on_progress: OnProgress):
-        self.total = len(planes) * sum(width * height for width, height in sizes)
-        self.done = 0.0
-        self.on_progress = on_progress
-
-    def advance(self, pixels: float) -> None:
+    def _advance(self, pixels: float) -> None:
         self.done += pixels
-        self.on_progress(min(1.0, self.done / self.total))
-
-
-def _store(band: Tensor, rows: Pixels) -> None:
-    """Round a band (h, W, C) in 0..1 into rows of the result."""
-    white = full_scale(rows)
-    half = 0.5 if rows.dtype.kind == "u" else 0.0  # the cast cuts off what this rounds up
-    levels = band.mul(white).add_(half).clamp_(0, white)
-    np.copyto(rows, levels.cpu().numpy(), casting="unsafe")
+        self.on_progress(min(1.0, self.done / self.work))
 
 
 def _ignore(*arguments: object) -> None:
@@ -182,15 +184,3 @@ def _checked(pixels: Pixels) -> Pixels:
     if pixels.ndim not in (2, 3) or channels not in (1, 2, 3, 4) or pixels.size == 0:
         raise InvalidParameter(f"Pixels have to be (H, W) or (H, W, 1 to 4), not {pixels.shape}.")
     return pixels
-
-
-def _chosen_device(wish: str) -> torch.device:
-    if wish == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wish)
-    except RuntimeError as error:
-        raise InvalidParameter(f"DEVICE is {wish!r}; it has to be auto, cpu or cuda.") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InvalidParameter(f"DEVICE is {wish!r}, but there is no CUDA device here.")
-    return device

@@ -6,7 +6,7 @@ premultiplied, uint8 or uint16; between two runs of a network also float32 in 0.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,11 +17,7 @@ Pixels = npt.NDArray[Any]
 OPAQUE_ENOUGH = 16 / 255  # below this alpha, 8-bit colour that was once premultiplied is mostly rounding
 
 
-class Planes(NamedTuple):
-    """A picture in the parts that are enlarged separately."""
-
-    colour: Pixels  # (H, W, 1 or 3)
-    alpha: Pixels | None  # (H, W, 1), or None where the picture has none
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: brightness of red, green and blue
 
 
 def full_scale(pixels: Pixels) -> float:
@@ -29,15 +25,15 @@ def full_scale(pixels: Pixels) -> float:
     return float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind == "u" else 1.0
 
 
-def split(pixels: Pixels) -> Planes:
-    """Colour, extended under transparent pixels, and alpha."""
+def split(pixels: Pixels) -> tuple[Pixels, ...]:
+    """The planes that are enlarged by themselves: colour, extended under transparent pixels, and any alpha."""
     if pixels.shape[2] in (1, 3):
-        return Planes(pixels, None)
+        return (pixels,)
     colour, alpha = pixels[..., :-1], pixels[..., -1:]
-    return Planes(_extended(colour, alpha), np.ascontiguousarray(alpha))
+    return _extended(colour, alpha), np.ascontiguousarray(alpha)
 
 
-def constant(plane: Pixels) -> bool:
+def is_constant(plane: Pixels) -> bool:
     """Whether the plane has one value throughout, so that no network need look at it."""
     return bool((plane == plane.flat[0]).all())
 
@@ -49,7 +45,7 @@ def _extended(colour: Pixels, alpha: Pixels) -> Pixels:
     Pull-push (Gortler et al., "The Lumigraph", 1996, section 3.4): averages weighted by visibility, taken
     at ever coarser scales until every pixel has a neighbour.
     """
-    visible = np.minimum(alpha.astype(np.float32) / np.float32(full_scale(alpha) * OPAQUE_ENOUGH), np.float32(1))
+    visible = np.minimum(alpha / (full_scale(alpha) * OPAQUE_ENOUGH), 1.0).astype(np.float32)
     if visible.min() >= 1.0 or visible.max() == 0.0:
         return np.ascontiguousarray(colour)
     filled = _pull_push(colour.astype(np.float32), visible)

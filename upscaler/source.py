@@ -23,5 +23,7 @@ class Source:
         part = self.pixels[rows.start : rows.stop]
         if columns is not None:
             part = part[:, columns.start : columns.stop]
-        tensor = torch.from_numpy(np.ascontiguousarray(part)).to(self.device).float()
-        return tensor.div_(full_scale(self.pixels)).permute(2, 0, 1)[None]
+        tensor = torch.from_numpy(np.ascontiguousarray(part))
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.float().div_(full_scale(self.pixels)).permute(2, 0, 1)[None]

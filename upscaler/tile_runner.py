@@ -7,95 +7,122 @@ moves the result: docs/performance.md gives the measured difference, test_seams.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from upscaler.architectures import RRDBNet
-from upscaler.compact_runner import LUMA
 from upscaler.memory import is_out_of_memory
+from upscaler.pixels import LUMA
+from upscaler.precision import overflowed
 from upscaler.source import Source
 from upscaler.tiling import Span, Tile, spans
 from utils.errors import OutOfMemory
 
 CONTEXT = 32  # px of the input
-TILE = 192  # px of the input
+
+# Side of a tile in input px, without its context. One large tile fills an accelerator as well as a batch of
+# small ones does, and computes less context.
+TILE = {"cpu": 192, "cuda": 768}
 SMALLEST_TILE = 16
-MAPS = 32  # as many feature maps at the input's size are alive at once, counting the enlarged ones
+MAPS = 48  # feature maps of the input's size that are wanted at most at once, enlarged ones included
 
 
 class TileRunner:
-    """An RRDBNet on one device in one precision."""
+    """An RRDBNet on one device."""
 
-    def __init__(self, network: RRDBNet, device: torch.device, dtype: torch.dtype):
+    def __init__(self, network: RRDBNet, device: torch.device):
         self.scale = network.scale
-        self.dtype = dtype
-        self.network = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.features = network.conv_first.out_channels
+        self.device = device
+        self._network = network
+        self._placed: dict[torch.dtype, RRDBNet] = {}
 
-    def rows(self, source: Source, on_advance: Callable[[float], None], side: int = TILE) -> Iterator[Tensor]:
+    def rows(
+        self,
+        source: Source,
+        dtype: torch.dtype,
+        on_advance: Callable[[float], None],
+        side: int | None = None,
+    ) -> Iterator[Tensor]:
         """Bands (h, W * scale, C) of the enlarged picture, float32, not clamped, from the top down.
 
         Args:
+            dtype: of the network's numbers. float16 gives way to bfloat16 where they grow too large for it.
             on_advance: called after every tile with the input pixels it covers.
-            side: of a tile, in input pixels, without its context.
+            side: of a tile, in input pixels, without its context, instead of what suits the device.
 
         Raises:
             OutOfMemory: not even the smallest tile fits.
         """
+        side = side or TILE[self.device.type]
         top = 0
         while top < source.height:
             rows = spans(Span(top, source.height), side)[0]
-            band = torch.empty(rows.length * self.scale, source.width * self.scale, source.channels)
+            size = (rows.length * self.scale, source.width * self.scale, source.channels)
+            band = torch.empty(size, device=self.device)
             for columns in spans(Span(0, source.width), side):
-                fitted = self._fill(band, top, source, Tile(rows, columns), on_advance)
+                fitted = self._fill(band, top, source, Tile(rows, columns), dtype, on_advance)
                 side = min(side, fitted)
             top = rows.stop
             yield band
 
-    def _fill(self, band: Tensor, top: int, source: Source, tile: Tile, on_advance: Callable[[float], None]) -> int:
+    def _fill(
+        self,
+        band: Tensor,
+        top: int,
+        source: Source,
+        tile: Tile,
+        dtype: torch.dtype,
+        on_advance: Callable[[float], None],
+    ) -> int:
         """Draw one tile into the band that begins at input row `top`, in halves where it does not fit.
 
         Returns the side of the largest tile that did.
         """
-        enlarged = self._attempt(source, tile)
+        enlarged = self._attempt(source, tile, dtype)
         if enlarged is None:
-            return min(self._fill(band, top, source, half, on_advance) for half in tile.halves())
-        rows = tile.rows.times(self.scale).within(Span(top, top).times(self.scale))
-        columns = tile.columns.times(self.scale)
-        band[rows, columns.start : columns.stop] = enlarged
+            return min(self._fill(band, top, source, half, dtype, on_advance) for half in tile.halves())
+        rows, columns = (span.times(self.scale) for span in tile)
+        first = top * self.scale
+        band[rows.start - first : rows.stop - first, columns.start : columns.stop] = enlarged
         on_advance(tile.area)
         return max(tile.rows.length, tile.columns.length)
 
-    def _attempt(self, source: Source, tile: Tile) -> Tensor | None:
+    def _attempt(self, source: Source, tile: Tile, dtype: torch.dtype) -> Tensor | None:
         """The enlarged tile, or None where it does not fit into memory and could be smaller."""
-        window = self._window(source, tile)
+        multiple = self._network.unshuffle
+        window = Tile(
+            tile.rows.widened(CONTEXT, source.height, multiple),
+            tile.columns.widened(CONTEXT, source.width, multiple),
+        )
         try:
-            return self._enlarged(source, tile, window)
+            enlarged = self._enlarged(source, tile, window, dtype)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error, window.area * self.features * MAPS * self.dtype.itemsize):
+            if not is_out_of_memory(error, window.area * self.features * MAPS * dtype.itemsize):
                 raise
             if max(tile.rows.length, tile.columns.length) <= SMALLEST_TILE:
                 raise OutOfMemory("Not even the smallest tile fits into memory. Use a smaller model.") from error
             return None
+        return self._attempt(source, tile, torch.bfloat16) if overflowed(enlarged, dtype) else enlarged
 
-    def _window(self, source: Source, tile: Tile) -> Tile:
-        multiple = self.network.unshuffle
-        return Tile(
-            tile.rows.widened(CONTEXT, source.height, multiple),
-            tile.columns.widened(CONTEXT, source.width, multiple),
-        )
-
-    def _enlarged(self, source: Source, tile: Tile, window: Tile) -> Tensor:
+    def _enlarged(self, source: Source, tile: Tile, window: Tile, dtype: torch.dtype) -> Tensor:
         """(h * scale, w * scale, C) float32."""
         x = source.window(window.rows, window.columns)
         channels, height, width = x.shape[1:]
-        multiple = self.network.unshuffle
+        multiple = self._network.unshuffle
         x = F.pad(x.expand(-1, 3, -1, -1), (0, -width % multiple, 0, -height % multiple), mode="replicate")
-        y = self.network(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
+        y = self._network_in(dtype)(x.to(dtype).contiguous(memory_format=torch.channels_last))
         rows, columns = (
             span.times(self.scale).within(whole.times(self.scale)) for span, whole in zip(tile, window, strict=True)
         )
         core = y[0, :, rows, columns].float().permute(1, 2, 0)
         return core if channels == 3 else (core @ core.new_tensor(LUMA))[..., None]
+
+    def _network_in(self, dtype: torch.dtype) -> RRDBNet:
+        if dtype not in self._placed:
+            placed = deepcopy(self._network).to(self.device, dtype)
+            self._placed[dtype] = placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self._placed[dtype]
