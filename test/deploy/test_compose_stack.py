@@ -172,6 +172,7 @@ def test_pictures_survive_down_and_up(stack):
     before = requests.get(f"{stack.url}/processed/kept.png", timeout=60).content
     stack.compose("down")
     stack.compose("up", "--detach")
+    stack.wait_until_healthy()
     assert requests.get(f"{stack.url}/processed/kept.png", timeout=60).content == before
 
 
