@@ -10,12 +10,14 @@ of every edge left out, as super-resolution papers do); bicubic enlargement goes
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
@@ -91,6 +93,23 @@ def mean_decibels(rows: list[Row]) -> tuple[float, float]:
     return float(np.mean([row[1] for row in rows])), float(np.mean([row[2] for row in rows]))
 
 
+def print_facts(path: Path) -> None:
+    """What the file itself tells, as a Markdown table."""
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    content = path.read_bytes()
+    kernels = [value.numel() for value in load_file(path).values() if value.ndim == 4]
+    features, convolutions = header["features"], header["convolutions"]
+    print("| what | value |\n|---|---|")
+    print(f"| network | {header['architecture']}, {features} features, {convolutions} convolutions |")
+    print(f"| multiply-adds for an input pixel | {sum(kernels):,} |")
+    print(f"| bytes | {len(content):,} |")
+    print(f"| SHA-256 | {hashlib.sha256(content).hexdigest()} |")
+    print(f"| steps | {int(header['steps_done']):,} |")
+    print(f"| seed | {header['seed']} |")
+    print(f"| highest learning rate | {header['rate']} |\n")
+
+
 def print_table(rows: list[Row], model: str) -> None:
     """A Markdown table."""
     print(f"| picture | bicubic | {model} | gain |\n|---|---:|---:|---:|")
@@ -104,6 +123,7 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     options = parser.parse_args()
+    print_facts(options.weights)
     measure = {"fast": measure_fast, "faithful": measure_faithful}[options.model]
     print_table(measure(enlarge_by(load_network(options.weights)), options.shared), options.model)
 
