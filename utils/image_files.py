@@ -165,6 +165,8 @@ def _decode_cmyk(encoded: bytes, segments: list[Segment], profile: bytes | None)
 
 
 _NOISE = bytes(byte for byte in random.Random(0).randbytes(1024) if byte != 0xFF)  # noqa: S311
+# Behind a gap, a decoder of a file with restart markers waits for the next one in their cycle of eight.
+_RESTARTING_NOISE = _NOISE + b"".join(bytes((0xFF, jpeg_segments.RST0 + n)) + _NOISE for n in range(8))
 
 
 def _ends_early(encoded: bytes, segments: list[Segment]) -> bool:
@@ -175,7 +177,7 @@ def _ends_early(encoded: bytes, segments: list[Segment]) -> bool:
     sequential file the means of the blocks show that; a progressive one has its detail in the last scans.
     """
     end = segments[-1].offset
-    with_noise = encoded[:end] + _NOISE + encoded[end : end + 2]
+    with_noise = encoded[:end] + _RESTARTING_NOISE + encoded[end : end + 2]
     progressive = any(segment.marker == jpeg_segments.PROGRESSIVE_FRAME for segment in segments)
     whole, tried = (_load_jpeg(data, reduced=not progressive).tobytes() for data in (encoded, with_noise))
     return whole != tried
