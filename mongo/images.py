@@ -7,8 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from bson import ObjectId
 from gridfs import GridFSBucket, GridOut, NoFile
@@ -42,7 +41,7 @@ class ImageStore:
         self._chunks = database[f"{bucket}.chunks"]
 
     @translated
-    def save(self, stream: BinaryIO, name: str) -> StoredFile:
+    def save(self, stream: IO[bytes], name: str) -> StoredFile:
         """Store the rest of `stream`. `name` is a note for people; nothing is found by it.
 
         Raises:
@@ -74,15 +73,14 @@ class ImageStore:
             return None
 
     @translated
-    def copy_to(self, file_id: ObjectId, path: Path) -> None:
-        """Write the file to `path`.
+    def copy_to(self, file_id: ObjectId, stream: IO[bytes]) -> None:
+        """Write the file to `stream`.
 
         Raises:
             FileNotFoundError: the store does not have it.
         """
         try:
-            with path.open("wb") as target:
-                self._bucket.download_to_stream(file_id, target)
+            self._bucket.download_to_stream(file_id, stream)
         except NoFile:
             raise FileNotFoundError(f"no file {file_id} in the store") from None
 
@@ -109,15 +107,24 @@ class ImageStore:
         """
         now = now or datetime.now(UTC)
         before = now - GRACE
-        retired = [found["_id"] for found in self._files.find({"retired_at": {"$lt": before}}, {"_id": 1})]
-        for file_id in retired:
-            self.delete(file_id)
-        strays = self._remove_stray_chunks(before)
         keep = set(owned)
+        # A file may have found a new owner since it was marked: the same picture sent under another name.
+        self._files.update_many({"_id": {"$in": list(keep)}}, {"$unset": {"retired_at": ""}})
+        keep = set(owned)
+        removed = self._remove_retired(before, keep) + self._remove_stray_chunks(before)
         candidates = self._files.find({"uploadDate": {"$lt": before}, "retired_at": {"$exists": False}}, {"_id": 1})
         unowned = [found["_id"] for found in candidates if found["_id"] not in keep]
         self._files.update_many({"_id": {"$in": unowned}}, {"$set": {"retired_at": now}})
-        return len(retired) + strays
+        return removed
+
+    def _remove_retired(self, before: datetime, keep: set[ObjectId]) -> int:
+        retired = [found["_id"] for found in self._files.find({"retired_at": {"$lt": before}}, {"_id": 1})]
+        for file_id in retired:
+            if file_id in keep:  # a job took it over just when it was let go
+                self._files.update_one({"_id": file_id}, {"$unset": {"retired_at": ""}})
+            else:
+                self.delete(file_id)
+        return len(set(retired) - keep)
 
     def _remove_stray_chunks(self, before: datetime) -> int:
         # A file's id is made when its upload begins, so its timestamp tells the chunks' age.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -85,6 +85,20 @@ class Job:
         """A job that nobody has begun, with an id of its own."""
         return cls(str(uuid.uuid4()), owner, name, request, source, created_at=datetime.now(UTC))
 
+    def copy_for(self, name: str, keep: timedelta) -> Job:
+        """This finished job's result under another name, as a job that was finished at once."""
+        now = datetime.now(UTC)
+        return replace(
+            self,
+            id=str(uuid.uuid4()),
+            name=name,
+            attempt=0,
+            created_at=now,
+            started_at=now,
+            finished_at=now,
+            expires_at=now + keep,
+        )
+
 
 class NameTaken(Exception):  # noqa: N818 - an answer more than an error
     """Another current job has the name. Carries it as `job`."""
@@ -96,6 +110,10 @@ class NameTaken(Exception):  # noqa: N818 - an answer more than an error
 
 class StaleAttempt(Exception):  # noqa: N818
     """The job was handed on, cancelled or finished elsewhere: what this worker holds is worth nothing."""
+
+
+Position = tuple[datetime, str]
+"""A place in the list of jobs, newest first: a job's created_at and id."""
 
 
 class JobStore:
@@ -147,6 +165,62 @@ class JobStore:
         return self.current(owner, name) or _from_document(
             self._jobs.find_one({"owner": owner, "name": name}, sort=[("created_at", DESCENDING)])
         )
+
+    @translated
+    def finished_like(self, owner: str, sha256: str, request: UpscaleRequest) -> Job | None:
+        """A job whose result is just what the same bytes and wishes would make again."""
+        wanted = {"owner": owner, "source.sha256": sha256, "request": request.model_dump()}
+        still_there = {"status": Status.SUCCESS, "current": True, "expires_at": {"$gt": datetime.now(UTC)}}
+        return _from_document(self._jobs.find_one({**wanted, **still_there}))
+
+    @translated
+    def newest(self, owner: str, wanted: Mapping[str, str], limit: int, before: Position | None) -> list[Job]:
+        """Jobs of the owner, newest first.
+
+        Args:
+            wanted: `status` and `name` that they must have.
+            limit: how many at most.
+            before: where the page before ended.
+        """
+        query: Document = {"owner": owner, **wanted}
+        if before:
+            created_at, job_id = before
+            query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": job_id}}]
+        found = self._jobs.find(query, sort=[("created_at", DESCENDING), ("_id", DESCENDING)], limit=limit)
+        return [job for document in found if (job := _from_document(document))]
+
+    @translated
+    def cancel(self, owner: str, job_id: str) -> Job | None:
+        """End a job that waits or runs, and free its name; None if there is no such job, or it is over.
+
+        A worker that has it learns so from its next heartbeat, and stops at the next tile.
+        """
+        waiting = {"_id": job_id, "owner": owner, "status": {"$in": [Status.PENDING, Status.STARTED]}}
+        change = {
+            "$set": {
+                "status": Status.REVOKED,
+                "current": False,
+                "finished_at": datetime.now(UTC),
+                "source.file_id": None,
+            },
+            "$unset": {"lease_until": ""},
+        }
+        return _from_document(self._jobs.find_one_and_update(waiting, change, return_document=ReturnDocument.AFTER))
+
+    @translated
+    def let_go(self, job: Job) -> bool:
+        """Give up a finished job's result and free its name. False if somebody was faster.
+
+        The bytes go by the sweep, once nobody can be reading them any more.
+        """
+        finished = {"_id": job.id, "status": Status.SUCCESS, "expired": False}
+        change = {"expired": True, "current": False, "result.file_id": None, "expires_at": datetime.now(UTC)}
+        return self._jobs.update_one(finished, {"$set": change}).modified_count == 1
+
+    def release(self, job: Job) -> None:
+        """Free the name of a current job, whatever its state: cancel it or let its result go."""
+        if not self.cancel(job.owner, job.id):
+            self.let_go(job)
 
     @translated
     def mark_sent(self, job_id: str) -> None:
@@ -270,20 +344,20 @@ class JobStore:
         return given_up.modified_count + handed_on.modified_count
 
     @translated
-    def unsent(self, queue_length: int | None, patience: timedelta = timedelta(seconds=10)) -> list[str]:
+    def unsent(self, queue_length: int, patience: timedelta = timedelta(seconds=10)) -> list[str]:
         """Ids of the waiting jobs that no message in Redis stands for, oldest first.
 
         Args:
-            queue_length: messages in the queue. Fewer than there are waiting jobs means that some were lost:
-                then all that were sent longer ago than `patience` are sent again, for a message too many
-                does no harm. None if it is not known.
+            queue_length: messages in the queue. Fewer than there are waiting jobs that were sent means that
+                some were lost: then all that were sent longer ago than `patience` are sent again, for a
+                message too many does no harm.
             patience: how long the process that made the job, or the worker that got it, may take.
         """
         before = datetime.now(UTC) - patience
         waiting = {"status": Status.PENDING}
         never_sent = {"sent_at": None, "created_at": {"$lt": before}}
         choice: list[Document] = [never_sent]
-        if queue_length is not None and queue_length < self._jobs.count_documents(waiting):
+        if queue_length < self._jobs.count_documents({**waiting, "sent_at": {"$ne": None}}):
             choice.append({"sent_at": {"$lt": before}})
         found = self._jobs.find({**waiting, "$or": choice}, {"_id": 1}, sort=[("created_at", ASCENDING)])
         return [job["_id"] for job in found]
@@ -305,11 +379,16 @@ class JobStore:
 
     @translated
     def owned_uploads(self) -> set[ObjectId]:
-        return set(self._jobs.distinct("source.file_id", {"source.file_id": {"$ne": None}}))
+        return self._file_ids("source")
 
     @translated
     def owned_results(self) -> set[ObjectId]:
-        return set(self._jobs.distinct("result.file_id", {"result.file_id": {"$ne": None}}))
+        return self._file_ids("result")
+
+    def _file_ids(self, image: str) -> set[ObjectId]:
+        # Not `distinct`, whose answer is one document, and so full with half a million ids.
+        found = self._jobs.find({f"{image}.file_id": {"$ne": None}}, {f"{image}.file_id": 1})
+        return {job[image]["file_id"] for job in found}
 
     def _ensure_indexes(self) -> None:
         if self._indexed:
@@ -324,6 +403,12 @@ class JobStore:
                 ),
                 IndexModel([("owner", ASCENDING), ("name", ASCENDING), ("created_at", DESCENDING)], name="history"),
                 IndexModel([("status", ASCENDING), ("created_at", ASCENDING)], name="queue"),
+                IndexModel([("owner", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="list"),
+                IndexModel(
+                    [("owner", ASCENDING), ("source.sha256", ASCENDING)],
+                    name="finished_like",
+                    partialFilterExpression={"current": True},
+                ),
             ]
         )
         self._indexed = True

@@ -57,6 +57,9 @@ class Service:
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(f"{self.url}{path}", timeout=60, **options)
 
+    def delete(self, path: str) -> requests.Response:
+        return requests.delete(f"{self.url}{path}", timeout=60)
+
     def wait_for(self, task_id: str) -> dict[str, Any]:
         """The task once it has ended, or a failed test after TEST_DEFAULT_TIMEOUT_WAITING seconds."""
 
@@ -95,7 +98,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A mongod for the tests of the stores alone."""
     with ExitStack() as running:
-        yield start_mongod(tmp_path_factory.mktemp("mongod"), running)
+        yield start_mongod(tmp_path_factory.mktemp("mongod"), running).url
 
 
 @pytest.fixture

@@ -152,6 +152,18 @@ class UnknownName(ServiceError):
     code, status, title = "unknown_name", 404, "There is no picture of that name"
 
 
+class NameConflict(ServiceError):
+    """The name has a current task, and `on_conflict=reject` was asked for."""
+
+    code, status, title = "name_taken", 409, "The name is taken"
+
+
+class AlreadyEnded(ServiceError):
+    """A task that is over cannot be cancelled."""
+
+    code, status, title = "already_ended", 409, "The task is over"
+
+
 class NotReady(ServiceError):
     """The picture is still being made."""
 

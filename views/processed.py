@@ -1,7 +1,8 @@
-"""`GET /processed/<name>`: the finished picture's bytes, streamed from the store."""
+"""`/processed/<name>`: the finished picture's bytes, streamed from the store, and their deletion."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
@@ -25,17 +26,30 @@ EXTENSIONS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
 @blueprint.get("/processed/<name>")
 def processed(name: str) -> Response:
     """The picture that was made under `name`, whole or the asked-for range."""
-    store = context().store
-    job = store.jobs.latest(owner(), canonical(name))
-    if job is None:
-        raise UnknownName(f"No picture called {name!r} was uploaded. Send it to POST /upscale first.")
-    g.task_id = job.id
+    job = _latest(name)
     if job.status is not Status.SUCCESS or job.result is None or job.result.file_id is None:
         _explain_absence(job)
-    file = store.results.open(job.result.file_id)
+    file = context().store.results.open(job.result.file_id)
     if file is None:
         _explain_absence(job)
     return _stream(job, job.result, file)
+
+
+@blueprint.delete("/processed/<name>")
+def delete(name: str) -> Response:
+    """Delete the finished picture; the name is free at once."""
+    job = _latest(name)
+    if not context().store.jobs.let_go(job):
+        _explain_absence(job)
+    return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _latest(name: str) -> Job:
+    job = context().store.jobs.latest(owner(), canonical(name))
+    if job is None:
+        raise UnknownName(f"No picture called {name!r} was uploaded. Send it to POST /upscale first.")
+    g.task_id = job.id
+    return job
 
 
 def _explain_absence(job: Job) -> NoReturn:

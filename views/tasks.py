@@ -1,19 +1,21 @@
-"""`GET /tasks/<id>`: how a task stands."""
+"""`/tasks`: how tasks stand, and their cancelling."""
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, g, jsonify, url_for
+from flask import Blueprint, Response, g, jsonify, request, url_for
 
-from mongo.jobs import Job, Status, StoredImage
-from utils.errors import UnknownTask
+from mongo.jobs import Job, Position, Status, StoredImage
+from utils.errors import AlreadyEnded, InvalidParameter, UnknownTask
 from views.context import context, owner
 
 blueprint = Blueprint("tasks", __name__)
 
+PAGE, LARGEST_PAGE = 50, 500  # tasks in one answer of GET /tasks
 RETRY_AFTER = 1  # s; pictures of everyday size take about this long
 
 
@@ -23,12 +25,67 @@ def task(task_id: str) -> Response:
     g.task_id = task_id
     job = context().store.jobs.get(owner(), task_id)
     if job is None:
-        raise UnknownTask(f"No task has the id {task_id!r}. Ids come from POST /upscale.")
+        raise _unknown(task_id)
     response = jsonify(task_document(job))
     response.headers["Cache-Control"] = "no-store"
     if not job.status.is_final:
         response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
+
+
+@blueprint.delete("/tasks/<task_id>")
+def cancel(task_id: str) -> Response:
+    """Cancel a task that waits or runs; its name is free at once, and a worker stops at its next tile."""
+    g.task_id = task_id
+    jobs = context().store.jobs
+    if cancelled := jobs.cancel(owner(), task_id):
+        return jsonify(task_document(cancelled))
+    if job := jobs.get(owner(), task_id):
+        raise AlreadyEnded(f"The task is over: {job.status}. There is nothing to cancel.", task_id=job.id)
+    raise _unknown(task_id)
+
+
+@blueprint.get("/tasks")
+def tasks() -> Response:
+    """The tasks, newest first, a page at a time."""
+    limit = _limit(request.args.get("limit", str(PAGE)))
+    before = _read_cursor(request.args["cursor"]) if "cursor" in request.args else None
+    wanted = {key: request.args[key] for key in ("status", "name") if key in request.args}
+    if wanted.get("status", Status.PENDING) not in list(Status):
+        allowed = ", ".join(Status)
+        raise InvalidParameter(f"status={wanted['status']!r} is not valid: it can be {allowed}.", field="status")
+    found = context().store.jobs.newest(owner(), wanted, limit + 1, before)
+    page = found[:limit]
+    document: dict[str, Any] = {"tasks": [task_document(job) for job in page], "next": None}
+    if len(found) > limit:
+        document["next"] = url_for("tasks.tasks", **wanted, limit=limit, cursor=_cursor(page[-1]))
+    response = jsonify(document)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _unknown(task_id: str) -> UnknownTask:
+    return UnknownTask(f"No task has the id {task_id!r}. Ids come from POST /upscale.")
+
+
+def _limit(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= LARGEST_PAGE):
+        raise InvalidParameter(f"limit={value!r} is not valid: it can be 1 to {LARGEST_PAGE}.", field="limit")
+    return int(value)
+
+
+def _cursor(job: Job) -> str:
+    """The place of `job` in the list, for a link; not for callers to look into."""
+    place = f"{job.created_at.isoformat()} {job.id}"
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _read_cursor(value: str) -> Position:
+    try:
+        created_at, job_id = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode().split(" ")
+        return datetime.fromisoformat(created_at), job_id
+    except ValueError:
+        raise InvalidParameter("The cursor is not one of ours. Take it from `next`.", field="cursor") from None
 
 
 def task_document(job: Job) -> dict[str, Any]:

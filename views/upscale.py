@@ -2,162 +2,106 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import timedelta
 from http import HTTPStatus
+from itertools import chain, count, repeat
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import structlog
-from flask import Blueprint, Response, g, jsonify, request, url_for
-from werkzeug.datastructures import FileStorage
+from flask import Blueprint, Response, g, jsonify, url_for
 
 from celery_app import BrokerUnavailable, send_upscale
 from mongo.jobs import Job, NameTaken, Status, StoredImage
-from upscaler.catalog import find_model
-from upscaler.sizes import output_size
-from utils.errors import (
-    EmptyImage,
-    InvalidParameter,
-    MissingImage,
-    ServiceError,
-    TooManyBytes,
-    TooManyPixels,
-    UnsupportedFormat,
-)
-from utils.image_header import ImageHeader, extension_matches, read_header
-from utils.settings import Settings
-from utils.upscale_request import UpscaleRequest
+from utils.errors import NameConflict, ServiceError
 from views.context import context, owner
 from views.picture_names import picture_name
 from views.tasks import RETRY_AFTER, task_document
+from views.upload_form import Upload, read_upload
 
 blueprint = Blueprint("upscale", __name__)
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Upload:
-    """A picture that passed every check that can be made without decoding it."""
-
-    file: FileStorage
-    name: str
-    header: ImageHeader
-    wishes: UpscaleRequest
-
-
 @blueprint.post("/upscale")
 def upscale() -> Response:
     """Make a task of the picture in the multipart field `image`, or name the task that it has already."""
-    upload = _checked_upload(context().settings)
-    if holder := context().store.jobs.current(owner(), upload.name):
-        return _duplicate(holder, upload)
+    upload = read_upload(context().settings)
     try:
-        job = _create_job(upload)
+        job = _take_in(upload)
     except NameTaken as taken:
+        g.task_id = taken.job.id
         return _duplicate(taken.job, upload)
-    _send(job)
     g.task_id = job.id
+    if job.status is Status.PENDING:
+        _send(job)
     return _accepted(job)
 
 
-def _checked_upload(settings: Settings) -> Upload:
-    file = _the_file()
-    name = picture_name(file.filename or "")
-    wishes = UpscaleRequest.from_form(request.form)
-    _check_bytes(file, settings)
-    header = _header(file)
-    if not extension_matches(name, header.format):
-        raise UnsupportedFormat(_extension_advice(name, header.format), field="image")
-    _check_pixels(header, _with_defaults(wishes, settings), settings)
-    return Upload(file, name, header, _with_defaults(wishes, settings))
-
-
-def _the_file() -> FileStorage:
-    files = [file for file in request.files.getlist("image") if file.filename]
-    if len(files) == 1:
-        return files[0]
-    if files:
-        raise InvalidParameter(f"{len(files)} pictures came in the field 'image'. Send one a request.", field="image")
-    if "image" in request.form:
-        raise MissingImage(
-            "The field 'image' holds text, not a file. With curl: -F image=@photo.jpg (mind the @).",
-            field="image",
-        )
-    raise MissingImage(
-        "Send a PNG or JPEG file as multipart/form-data in the field 'image', with curl: -F image=@photo.jpg",
-        field="image",
-    )
-
-
-def _check_bytes(file: FileStorage, settings: Settings) -> None:
-    size = file.stream.seek(0, 2)
-    file.stream.seek(0)
-    if size == 0:
-        raise EmptyImage("The file has no bytes. Was it saved completely?", field="image")
-    if size > settings.max_upload_bytes:
-        limit = settings.max_upload_bytes.human_readable()
-        raise TooManyBytes(f"The file has {size} bytes; {limit} are allowed.", field="image")
-
-
-def _header(file: FileStorage) -> ImageHeader:
-    try:
-        return read_header(_stream(file))
-    except ServiceError as error:
-        error.field = "image"
-        raise
-
-
-def _extension_advice(name: str, image_format: str) -> str:
-    suffix = Path(name).suffix
-    fitting = ".png" if image_format == "PNG" else ".jpg"
-    says = f"ends in {suffix!r}" if suffix else "has no extension"
-    return f"The file is a {image_format}, and its name {says}. Name it {Path(name).stem}{fitting}."
-
-
-def _with_defaults(wishes: UpscaleRequest, settings: Settings) -> UpscaleRequest:
-    return wishes.model_copy(update={"model": wishes.model or settings.default_model})
-
-
-def _check_pixels(header: ImageHeader, wishes: UpscaleRequest, settings: Settings) -> None:
-    pixels = header.width * header.height
-    if pixels > settings.max_input_pixels:
-        raise TooManyPixels(
-            f"The picture is {header.width}x{header.height}, that is {pixels:,} pixels; "
-            f"{settings.max_input_pixels:,} are allowed. Send a smaller one.",
-            field="image",
-        )
-    model = find_model(str(wishes.model), settings.models_folder)
-    if wishes.denoise is not None and not model.can_denoise:
-        raise InvalidParameter(f"The model {model.name!r} has no denoise control. Leave it out.", field="denoise")
-    width, height = output_size(header.width, header.height, model.scale, wishes.scale, wishes.width, wishes.height)
-    if width * height > settings.max_output_pixels:
-        raise TooManyPixels(
-            f"The result would be {width}x{height}, that is {width * height:,} pixels; "
-            f"{settings.max_output_pixels:,} are allowed. Send a smaller picture or ask for a smaller scale.",
-            field="image",
-        )
-
-
-def _create_job(upload: Upload) -> Job:
-    """Store the bytes, then the job; without the job the bytes go again.
+def _take_in(upload: Upload) -> Job:
+    """A new job for the upload, under the first name that `on_conflict` lets it have.
 
     Raises:
-        NameTaken: another request was first.
+        NameTaken: on_conflict=return, and the name has a current job.
+        NameConflict: on_conflict=reject, and the name has a current job.
     """
+    for name in _names_to_try(upload):
+        try:
+            return _create_job(upload, name)
+        except NameTaken as taken:
+            if upload.on_conflict == "replace":
+                context().store.jobs.release(taken.job)
+            elif upload.on_conflict == "reject":
+                raise NameConflict(
+                    f"{name} is taken by another task. Send it under another name, or with on_conflict=replace.",
+                    field="on_conflict",
+                    task_id=taken.job.id,
+                ) from None
+            elif upload.on_conflict == "return":
+                raise
+    raise AssertionError("there are always more names to try")
+
+
+def _names_to_try(upload: Upload) -> Iterator[str]:
+    if upload.on_conflict != "rename":
+        return repeat(upload.name)
+    path = Path(upload.name)
+    numbered = (picture_name(f"{path.stem} ({number}){path.suffix}") for number in count(2))
+    return chain([upload.name], numbered)
+
+
+def _create_job(upload: Upload, name: str) -> Job:
+    """Store the bytes, then the job; without the job the bytes go again.
+
+    The same bytes and wishes as a finished job's of this owner make a job that is finished at once.
+
+    Raises:
+        NameTaken: the name has a current job.
+    """
+    jobs = context().store.jobs
+    # The unique index decides; a look beforehand saves storing bytes in vain.
+    if holder := jobs.current(owner(), name):
+        raise NameTaken(holder)
+    if done := jobs.finished_like(owner(), upload.sha256, upload.wishes):
+        job = done.copy_for(name, keep=timedelta(seconds=context().settings.result_ttl))
+        jobs.create(job)
+        return job
+    return _store_upload(upload, name)
+
+
+def _store_upload(upload: Upload, name: str) -> Job:
     store = context().store
-    stored = store.uploads.save(_stream(upload.file), upload.name)
-    header = upload.header
+    stored = store.uploads.save(upload.stream, name)
     source = StoredImage(
         file_id=stored.file_id,
-        format=header.format,
-        mode=header.mode,
-        width=header.width,
-        height=header.height,
+        format=upload.header.format,
+        mode=upload.header.mode,
+        width=upload.header.width,
+        height=upload.header.height,
         bytes=stored.bytes,
         sha256=stored.sha256,
     )
-    job = Job.new(owner(), upload.name, upload.wishes, source)
+    job = Job.new(owner(), name, upload.wishes, source)
     try:
         store.jobs.create(job)
     except (NameTaken, ServiceError):
@@ -177,18 +121,18 @@ def _send(job: Job) -> None:
 
 def _accepted(job: Job) -> Response:
     response = jsonify(task_document(job))
-    response.status_code = HTTPStatus.ACCEPTED
     response.headers["Location"] = url_for("tasks.task", task_id=job.id)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+    if not job.status.is_final:
+        response.status_code = HTTPStatus.ACCEPTED
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
 
 
 def _duplicate(holder: Job, upload: Upload) -> Response:
     """The name has a current task: name it, and say whether it is the same picture and request."""
-    g.task_id = holder.id
     document = task_document(holder) | {
         "duplicate": True,
-        "same_image": _sha256(upload.file) == holder.source.sha256,
+        "same_image": upload.sha256 == holder.source.sha256,
         "same_request": upload.wishes == holder.request,
     }
     response = jsonify(document | {"detail": _duplicate_detail(holder)})
@@ -203,13 +147,3 @@ def _duplicate_detail(holder: Job) -> str:
     if holder.status is Status.SUCCESS:
         return f"{holder.name} has been upscaled already. Fetch it from links.result."
     return f"{holder.name} is being processed already. Wait for this task to end."
-
-
-def _sha256(file: FileStorage) -> str:
-    file.stream.seek(0)
-    return hashlib.file_digest(_stream(file), "sha256").hexdigest()  # type: ignore[arg-type]
-
-
-def _stream(file: FileStorage) -> BinaryIO:
-    """Werkzeug's spooled file: in memory while small, else a temporary file that has no name."""
-    return cast(BinaryIO, file.stream)

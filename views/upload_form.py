@@ -1,0 +1,140 @@
+"""The form of `POST /upscale`: everything that can be said of an upload without decoding it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Literal, cast, get_args
+
+from flask import request
+from werkzeug.datastructures import FileStorage
+
+from upscaler.catalog import find_model
+from upscaler.sizes import output_size
+from utils.errors import (
+    EmptyImage,
+    InvalidParameter,
+    MissingImage,
+    ServiceError,
+    TooManyBytes,
+    TooManyPixels,
+    UnsupportedFormat,
+)
+from utils.image_header import ImageHeader, extension_matches, read_header
+from utils.settings import Settings
+from utils.upscale_request import UpscaleRequest
+from views.picture_names import picture_name
+
+OnConflict = Literal["return", "replace", "rename", "reject"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture that passed every check, and what is to be done with it."""
+
+    file: FileStorage
+    name: str
+    header: ImageHeader
+    wishes: UpscaleRequest
+    on_conflict: OnConflict
+
+    @property
+    def stream(self) -> BinaryIO:
+        """The bytes from their start. Werkzeug spools them: in memory while few, else in a nameless file."""
+        self.file.stream.seek(0)
+        return cast(BinaryIO, self.file.stream)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes, in hexadecimal."""
+        return hashlib.file_digest(self.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def read_upload(settings: Settings) -> Upload:
+    """The upload of the present request.
+
+    Raises:
+        ServiceError: one of the 4xx kinds, naming the field at fault.
+    """
+    file = _the_file()
+    name = picture_name(file.filename or "")
+    form = request.form.to_dict()
+    on_conflict = _on_conflict(form.pop("on_conflict", "") or "return")
+    wishes = UpscaleRequest.from_form(form)
+    wishes = wishes.model_copy(update={"model": wishes.model or settings.default_model})
+    _check_bytes(file, settings)
+    header = _header(file)
+    if not extension_matches(name, header.format):
+        raise UnsupportedFormat(_extension_advice(name, header.format), field="image")
+    _check_pixels(header, wishes, settings)
+    return Upload(file, name, header, wishes, on_conflict)
+
+
+def _the_file() -> FileStorage:
+    files = [file for file in request.files.getlist("image") if file.filename]
+    if len(files) == 1:
+        return files[0]
+    if files:
+        raise InvalidParameter(f"{len(files)} pictures came in the field 'image'. Send one a request.", field="image")
+    if "image" in request.form:
+        raise MissingImage(
+            "The field 'image' holds text, not a file. With curl: -F image=@photo.jpg (mind the @).", field="image"
+        )
+    raise MissingImage(
+        "Send a PNG or JPEG file as multipart/form-data in the field 'image', with curl: -F image=@photo.jpg",
+        field="image",
+    )
+
+
+def _on_conflict(value: str) -> OnConflict:
+    if value not in get_args(OnConflict):
+        allowed = ", ".join(get_args(OnConflict))
+        raise InvalidParameter(f"on_conflict={value!r} is not valid: it can be {allowed}.", field="on_conflict")
+    return cast(OnConflict, value)
+
+
+def _check_bytes(file: FileStorage, settings: Settings) -> None:
+    size = file.stream.seek(0, 2)
+    file.stream.seek(0)
+    if size == 0:
+        raise EmptyImage("The file has no bytes. Was it saved completely?", field="image")
+    if size > settings.max_upload_bytes:
+        limit = settings.max_upload_bytes.human_readable()
+        raise TooManyBytes(f"The file has {size} bytes; {limit} are allowed. Send a smaller file.", field="image")
+
+
+def _header(file: FileStorage) -> ImageHeader:
+    try:
+        return read_header(cast(BinaryIO, file.stream))
+    except ServiceError as error:
+        error.field = "image"
+        raise
+
+
+def _extension_advice(name: str, image_format: str) -> str:
+    suffix = Path(name).suffix
+    fitting = ".png" if image_format == "PNG" else ".jpg"
+    says = f"ends in {suffix!r}" if suffix else "has no extension"
+    return f"The file is a {image_format}, and its name {says}. Name it {Path(name).stem}{fitting}."
+
+
+def _check_pixels(header: ImageHeader, wishes: UpscaleRequest, settings: Settings) -> None:
+    pixels = header.width * header.height
+    if pixels > settings.max_input_pixels:
+        raise TooManyPixels(
+            f"The picture is {header.width}x{header.height}, that is {pixels:,} pixels; "
+            f"{settings.max_input_pixels:,} are allowed. Send a smaller one.",
+            field="image",
+        )
+    model = find_model(str(wishes.model), settings.models_folder)
+    if wishes.denoise is not None and not model.can_denoise:
+        raise InvalidParameter(f"The model {model.name!r} has no denoise control. Leave it out.", field="denoise")
+    width, height = output_size(header.width, header.height, model.scale, wishes.scale, wishes.width, wishes.height)
+    if width * height > settings.max_output_pixels:
+        raise TooManyPixels(
+            f"The result would be {width}x{height}, that is {width * height:,} pixels; "
+            f"{settings.max_output_pixels:,} are allowed. Send a smaller picture or ask for a smaller scale.",
+            field="image",
+        )
