@@ -1,10 +1,10 @@
 """Measure the bundled models and print the tables of their cards.
 
-    python -m tools.measure_bundled fast upscaler/bundled/fast.safetensors
-    python -m tools.measure_bundled faithful upscaler/bundled/faithful.safetensors
+    python -m tools.measure_bundled teacher upscaler/bundled/fast.safetensors
+    python -m tools.measure_bundled truth upscaler/bundled/faithful.safetensors
 
-`fast` is held against its teacher's output (RGB), `faithful` against the true picture (luma, 4 pixels
-of every edge left out, as super-resolution papers do); bicubic enlargement goes through the same mill.
+Against the teacher's output decibels are counted in RGB; against the true picture in luma, with 4 pixels
+of every edge left out, as super-resolution papers do. Bicubic enlargement goes through the same mill.
 """
 
 from __future__ import annotations
@@ -22,17 +22,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tools.matlab_images import Pixels, grey, imresize, luma, psnr
-from tools.training_pairs import SCALE, load_teacher, read_rgb, to_pixels, to_tensor
-from upscaler.architectures import network_from_weights
+from tools.training_pairs import SCALE, load_network, load_teacher, read_rgb, to_pixels, to_tensor
 
 Enlarge = Callable[[Pixels], Pixels]
 Row = tuple[str, float, float]
 """What was measured, the decibels of bicubic, those of the model."""
-
-
-def load_network(path: Path) -> nn.Module:
-    """A network of either family from a `.safetensors` file, in float32."""
-    return network_from_weights({name: value.float() for name, value in load_file(path).items()})
 
 
 def enlarge_by(network: nn.Module) -> Enlarge:
@@ -55,9 +49,9 @@ def reduced_paths(shared: Path, name: str) -> list[Path]:
     return sorted((shared / "eval" / name / "x4").glob("*_LR.png"))
 
 
-def measure_fast(model: Enlarge, shared: Path) -> list[Row]:
+def measure_against_teacher(model: Enlarge, shared: Path) -> list[Row]:
     """Decibels against the teacher's output on Set14's small pictures and on `images/`."""
-    teacher = enlarge_by(load_teacher(shared, torch.device("cpu")))
+    teacher = enlarge_by(load_teacher(shared))
     paths = reduced_paths(shared, "Set14") + sorted((shared / "images").iterdir())
     rows = []
     for path in paths:
@@ -67,7 +61,7 @@ def measure_fast(model: Enlarge, shared: Path) -> list[Row]:
     return [*rows, ("**mean**", *mean_decibels(rows))]
 
 
-def measure_faithful(model: Enlarge, shared: Path) -> list[Row]:
+def measure_against_truth(model: Enlarge, shared: Path) -> list[Row]:
     """Mean decibels in luma against the true pictures of Set5 and Set14."""
     return [
         (name, *mean_decibels([luma_row(model, path) for path in reduced_paths(shared, name)]))
@@ -94,7 +88,7 @@ def mean_decibels(rows: list[Row]) -> tuple[float, float]:
 
 
 def print_facts(path: Path) -> None:
-    """What the file itself tells, as a Markdown table."""
+    """What a file of ours tells of itself, as a Markdown table."""
     with safe_open(path, "pt") as file:
         header = file.metadata()
     content = path.read_bytes()
@@ -119,13 +113,14 @@ def print_table(rows: list[Row], model: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=("fast", "faithful"), help="what it should be good at")
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("against", choices=("teacher", "truth"))
+    parser.add_argument("weights", type=Path, help="a .safetensors file, or an official .pth file")
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="holds eval/, images/ and weights/")
     options = parser.parse_args()
-    print_facts(options.weights)
-    measure = {"fast": measure_fast, "faithful": measure_faithful}[options.model]
-    print_table(measure(enlarge_by(load_network(options.weights)), options.shared), options.model)
+    if options.weights.suffix == ".safetensors":
+        print_facts(options.weights)
+    measure = {"teacher": measure_against_teacher, "truth": measure_against_truth}[options.against]
+    print_table(measure(enlarge_by(load_network(options.weights)), options.shared), options.weights.stem)
 
 
 if __name__ == "__main__":

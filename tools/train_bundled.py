@@ -166,7 +166,7 @@ def prepare_pairs(options: argparse.Namespace, device: torch.device) -> tuple[li
     paths = photographs(options.shared, options.photographs)
     make_pairs: MakePairs = true_pairs
     if options.model == "fast":
-        make_pairs = imitation_pairs(load_teacher(options.shared, device), device)
+        make_pairs = imitation_pairs(load_teacher(options.shared).to(device), device)
     files = build_pairs(paths, options.work / "pairs", options.seed, make_pairs)
     validation = files[::VALIDATION_EVERY]
     return load_pairs([file for file in files if file not in validation]), load_pairs(validation)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -121,11 +122,18 @@ def to_pixels(tensor: Tensor) -> Pixels:
 # --- fast: what the teacher makes of the pictures that people send ---------------------------------
 
 
-def load_teacher(shared: Path, device: torch.device) -> nn.Module:
+def load_network(path: Path) -> nn.Module:
+    """The network in a `.safetensors` file or one of the official `.pth` files, in float32."""
+    if path.suffix == ".safetensors":
+        weights = load_file(path)
+    else:
+        weights = torch.load(path, map_location="cpu", weights_only=True)["params"]
+    return network_from_weights({name: value.float() for name, value in weights.items()})
+
+
+def load_teacher(shared: Path) -> nn.Module:
     """general-x4v3, the network that `fast` imitates."""
-    file = torch.load(shared / "weights" / "general-x4v3-half.pth", map_location="cpu", weights_only=True)
-    teacher = network_from_weights({name: value.float() for name, value in file["params"].items()})
-    return teacher.to(device)
+    return load_network(shared / "weights" / "general-x4v3-half.pth")
 
 
 def imitation_pairs(teacher: nn.Module, device: torch.device) -> MakePairs:

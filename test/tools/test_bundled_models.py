@@ -9,7 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from tools.measure_bundled import Row, enlarge_by, load_network, measure_faithful, measure_fast
+from tools.measure_bundled import Row, enlarge_by, measure_against_teacher, measure_against_truth
+from tools.training_pairs import load_network
 from upscaler.architectures import network_from_weights
 
 REPOSITORY = Path(__file__).parents[2]
@@ -75,13 +76,13 @@ def test_a_flat_picture_stays_flat(model: str, level: float) -> None:
 
 @needs_shared
 def test_fast_is_as_near_to_its_teacher_as_its_card_says() -> None:
-    check_against_card("fast", measure_fast(enlarge_by(load_network(BUNDLED / "fast.safetensors")), SHARED))
+    check_against_card("fast", measure_against_teacher(enlarge_by(load_network(BUNDLED / "fast.safetensors")), SHARED))
 
 
 @needs_shared
 def test_faithful_is_as_near_to_the_truth_as_its_card_says() -> None:
     network = load_network(BUNDLED / "faithful.safetensors")
-    check_against_card("faithful", measure_faithful(enlarge_by(network), SHARED))
+    check_against_card("faithful", measure_against_truth(enlarge_by(network), SHARED))
 
 
 def check_against_card(model: str, rows: list[Row]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tools.matlab_images import imresize, psnr
-from tools.measure_bundled import bicubic, measure_faithful, reduced_paths
+from tools.measure_bundled import bicubic, measure_against_truth, reduced_paths
 from tools.training_pairs import read_rgb
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -24,7 +24,7 @@ def test_reducing_a_benchmark_picture_gives_matlabs_reduction_to_the_bit(name: s
 
 @needs_shared
 def test_bicubic_measures_what_the_papers_print() -> None:
-    decibels = {name: before for name, before, _ in measure_faithful(bicubic, SHARED)}
+    decibels = {name: before for name, before, _ in measure_against_truth(bicubic, SHARED)}
     assert decibels == {"Set5": pytest.approx(28.42, abs=0.01), "Set14": pytest.approx(26.00, abs=0.01)}
 
 
