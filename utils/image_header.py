@@ -71,6 +71,7 @@ def read_header(stream: BinaryIO) -> ImageHeader:
 
 # --- PNG ----------------------------------------------------------------------------------------
 
+_LARGEST_PNG_SIDE = 1_000_000  # pixels; libpng, which decodes it, takes no more
 _PNG_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
@@ -97,6 +98,8 @@ def _parse_ihdr(stream: BinaryIO, chunk: png_chunks.Chunk) -> tuple[int, int, st
     width, height, depth, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", data)
     if depth not in _PNG_DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
         raise Undecodable("The PNG's header names a kind of picture that does not exist.")
+    if max(width, height) > _LARGEST_PNG_SIDE:
+        raise Undecodable(f"The PNG is {width} × {height} pixels; {_LARGEST_PNG_SIDE} a side can be decoded.")
     if colour == 0 and depth == 1:
         return width, height, "1"
     return width, height, _PNG_MODES[colour] + (";16" if depth == 16 else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+from utils.strip_writer import Pixels
 
 
 def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:

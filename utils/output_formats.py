@@ -13,14 +13,15 @@ OutputFormat = Literal["png", "jpeg", "webp"]
 
 DEFAULT_QUALITY = 95
 
-_LARGEST_SIDE: dict[OutputFormat, int] = {"png": 2**31 - 1, "jpeg": 65535, "webp": 16383}  # pixels
+# In pixels. PNG's is libpng's, without which hardly a program opens one; the format's own is 2**31 - 1.
+_LARGEST_SIDE: dict[OutputFormat, int] = {"png": 1_000_000, "jpeg": 65535, "webp": 16383}
 
 
 def check_fits(width: int, height: int, image_format: OutputFormat) -> None:
     """Raise OutputTooLarge where a format cannot hold that many pixels a side."""
     limit = _LARGEST_SIDE[image_format]
     if max(width, height) > limit:
+        advice = "Ask for a smaller scale." if image_format == "png" else "Ask for format=png or a smaller scale."
         raise OutputTooLarge(
-            f"A {image_format} can be {limit} pixels wide or high, and this one would be {width} × {height}. "
-            "Ask for format=png or a smaller scale."
+            f"A {image_format} can be {limit} pixels wide or high, and this one would be {width} × {height}. {advice}"
         )

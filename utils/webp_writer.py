@@ -34,17 +34,17 @@ class WebpWriter(StripWriter[NDArray[np.uint8]]):
         self._stream = stream
         self._quality = quality
         self._metadata = metadata
-        self._strips: list[NDArray[np.uint8]] = []
+        self._canvas = np.empty((layout.height, layout.width, layout.channels), np.uint8)
+        self._rows_written = 0
 
     def _encode(self, strip: Pixels) -> NDArray[np.uint8]:
         return to_8_bits(strip)
 
     def _write(self, part: NDArray[np.uint8]) -> None:
-        self._strips.append(part)
+        self._canvas[self._rows_written : self._rows_written + len(part)] = part
+        self._rows_written += len(part)
 
     def _finish(self) -> None:
-        pixels = np.concatenate(self._strips)
-        self._strips.clear()
         layout, metadata = self._layout, self._metadata
         fields = {
             "icc_profile": metadata.icc_profile,
@@ -52,5 +52,5 @@ class WebpWriter(StripWriter[NDArray[np.uint8]]):
             "xmp": metadata.xmp,
         }
         present = {name: value for name, value in fields.items() if value}
-        image = Image.fromarray(pixels[..., 0] if layout.channels == 1 else pixels)
+        image = Image.fromarray(self._canvas[..., 0] if layout.channels == 1 else self._canvas)
         image.save(self._stream, "WEBP", quality=self._quality, method=_METHOD, **present)

@@ -407,6 +407,13 @@ def test_a_format_that_cannot_hold_the_picture_says_so(width: int, height: int, 
     assert Image.open(BytesIO(encoded(picture, "png"))).size == (width, height)
 
 
+def test_the_widest_png_that_is_made_can_be_read_again(tmp_path: Path) -> None:
+    picture = Picture(np.zeros((1, 1_000_000), np.uint8))
+    assert round_trip(picture, tmp_path).layout == picture.layout
+    with pytest.raises(OutputTooLarge):
+        check_fits(1_000_001, 1, "png")
+
+
 def test_grey_stays_grey_with_the_profile_it_came_with(tmp_path: Path) -> None:
     profile = grey_profile()
     grey = Image.radial_gradient("L")

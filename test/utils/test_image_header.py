@@ -148,7 +148,12 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 def test_a_bomb_is_described_and_not_unpacked() -> None:
-    assert header_of(png_of_size(2**31 - 1, 2**31 - 1)).width == 2**31 - 1
+    assert header_of(png_of_size(1_000_000, 1_000_000)).width == 1_000_000
+
+
+def test_a_png_that_no_decoder_takes_is_refused_at_once() -> None:
+    with pytest.raises(Undecodable, match="1000001 × 1"):
+        header_of(png_of_size(1_000_001, 1))
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0)])
