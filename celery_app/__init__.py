@@ -49,6 +49,9 @@ def make_celery(settings: Settings) -> Celery:
             "socket_timeout": 5,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
+            # Connecting in order to send is tried once more, at once. Kombu's own way takes 6 s, and an upload
+            # is answered only then; the consumer reconnects for ever, whatever stands here.
+            **{"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
             "queue_order_strategy": "round_robin",
             # Longer than any job. Recovery rests on the lease and the sweep, not on redelivery.
             "visibility_timeout": 6 * 3600,

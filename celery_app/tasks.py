@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
@@ -10,6 +12,7 @@ from celery_app import BrokerUnavailable, app, queue_length, send_upscale
 from celery_app.upscaling import run_job
 from celery_app.worker import the_worker
 from mongo.jobs import JobStore
+from utils.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -18,11 +21,12 @@ log = structlog.get_logger()
 def upscale(job_id: str) -> None:
     """Make one picture. A message for a job that cannot be claimed is dropped."""
     worker = the_worker()
-    job = worker.store.jobs.claim(job_id)
-    if job is None:
-        log.info("task dropped: nothing to claim", task_id=job_id)
-        return
-    with structlog.contextvars.bound_contextvars(task_id=job.id, attempt=job.attempt):
+    with structlog.contextvars.bound_contextvars(task_id=job_id), _left_to_the_sweep():
+        job = worker.store.jobs.claim(job_id)
+        if job is None:
+            log.info("task dropped: nothing to claim")
+            return
+        structlog.contextvars.bind_contextvars(attempt=job.attempt)
         run_job(worker, job)
 
 
@@ -30,8 +34,10 @@ def upscale(job_id: str) -> None:
 def sweep() -> None:
     """Hand on what dead workers left, send what Redis lost, let go of what has expired."""
     jobs = the_worker().store.jobs
-    lost, expired = jobs.hand_on_lost(), jobs.expire()
-    sent = _send_waiting(jobs)
+    lost = expired = sent = 0
+    with _left_to_the_sweep():
+        lost, expired = jobs.hand_on_lost(), jobs.expire()
+        sent = _send_waiting(jobs)
     if lost or expired or sent:
         log.info("swept", handed_on=lost, expired=expired, sent_again=sent)
 
@@ -54,8 +60,19 @@ def clean_up() -> None:
     """Remove the files of no job, and the jobs that ended long ago."""
     worker = the_worker()
     store = worker.store
-    files = store.uploads.remove_unowned(store.jobs.owned_uploads())
-    files += store.results.remove_unowned(store.jobs.owned_results())
-    jobs = store.jobs.forget(timedelta(seconds=worker.settings.task_ttl))
+    files = jobs = 0
+    with _left_to_the_sweep():
+        files += store.uploads.remove_unowned(store.jobs.owned_uploads())
+        files += store.results.remove_unowned(store.jobs.owned_results())
+        jobs = store.jobs.forget(timedelta(seconds=worker.settings.task_ttl))
     if files or jobs:
         log.info("cleaned up", files=files, jobs=jobs)
+
+
+@contextmanager
+def _left_to_the_sweep() -> Iterator[None]:
+    """While MongoDB is away there is nothing to be done: what is left undone here, a later sweep finds."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        log.warning("left to the next sweep", reason=error.detail)

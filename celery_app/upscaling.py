@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
@@ -17,49 +18,44 @@ from celery_app.worker import Worker
 from mongo.jobs import Job, StaleAttempt, StoredImage
 from upscaler.catalog import find_model
 from upscaler.sizes import output_size
-from utils.errors import OutOfMemory, ServiceError, StoreUnavailable, Undecodable
+from utils.errors import DiskFull, OutOfMemory, ServiceError, StoreUnavailable, Undecodable
 from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, decode, open_writer
 from utils.strip_writer import Layout
 
 log = structlog.get_logger()
 
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNFORESEEN = "Something went wrong in the worker. It is logged there under this task's id; send the picture again."
 
 
 def run_job(worker: Worker, job: Job) -> None:
     """Make the picture of a claimed job and end the job, well or with an honest failure.
 
-    Two things leave it as it is: another worker holds it by now, or the store is away. Then the lease runs
-    out and the sweep hands the job on.
+    If another worker holds the job by now, it is left to that one.
+
+    Raises:
+        StoreUnavailable: the job stays as it is. Its lease runs out, and the sweep hands it on.
     """
     log.info("task started", name=job.name, size=f"{job.source.width}x{job.source.height}", model=job.request.model)
     try:
         _make_and_end(worker, job)
     except StaleAttempt:
         log.warning("task given up: it was handed on or ended meanwhile")
-    except StoreUnavailable as error:
-        log.warning("task left to the sweep", reason=error.detail)
 
 
 def _make_and_end(worker: Worker, job: Job) -> None:
     began = time.perf_counter()
     jobs = worker.store.jobs
     try:
-        with Heartbeat(jobs, job) as beat, tempfile.TemporaryDirectory(prefix="upscale-") as folder:
-            result = _make(worker, job, beat, Path(folder))
+        with Heartbeat(jobs, job) as beat:
+            result = _make(worker, job, beat)
     except (StaleAttempt, StoreUnavailable):
         raise
     except JobCancelled:
         jobs.revoke(job)
         log.info("task cancelled")
-    except ServiceError as error:
-        _fail(worker, job, error)
-    except MemoryError:
-        # It must not leave the task: it would end the worker's main process, and the redelivered message the next.
-        _fail(worker, job, OutOfMemory("There was not enough memory for this picture. Send a smaller one."))
-    except Exception:
-        log.exception("unforeseen error in a task")
-        _fail(worker, job, ServiceError(UNFORESEEN))
+    except Exception as error:
+        _fail(worker, job, _honest(error))
     else:
         _succeed(worker, job, result)
         seconds = round(time.perf_counter() - began, 2)
@@ -68,16 +64,31 @@ def _make_and_end(worker: Worker, job: Job) -> None:
         worker.store.uploads.delete(job.source.file_id)
 
 
-def _make(worker: Worker, job: Job, beat: Heartbeat, folder: Path) -> StoredImage:
-    source, made = folder / "source", folder / "result"
-    with _step("fetched"):
-        _fetch(worker, job, source)
-    with _step("decoded"):
-        picture = decode(source)
-    with _step("upscaled and encoded"):
-        layout = _upscale(worker, job, picture, made, beat)
-    with _step("stored"), made.open("rb") as stream:
-        stored = worker.store.results.save(stream, job.name)
+def _honest(error: Exception) -> ServiceError:
+    """What to tell of `error`, whatever it is: none may leave the task.
+
+    A MemoryError would end the worker's main process, and the redelivered message the next one.
+    """
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemory("There was not enough memory for this picture. Send a smaller one.")
+    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRORS:
+        return DiskFull("The worker's disk has no room for the result. Send a smaller picture, or try again later.")
+    log.error("unforeseen error in a task", exc_info=error)
+    return ServiceError(UNFORESEEN)
+
+
+def _make(worker: Worker, job: Job, beat: Heartbeat) -> StoredImage:
+    with _step("fetched and decoded"):
+        picture = _decode(worker, job)
+    # A temporary file without a name: it goes with this process, even if that is killed.
+    with tempfile.TemporaryFile() as made:
+        with _step("upscaled and encoded"):
+            layout = _upscale(worker, job, picture, made, beat)
+        with _step("stored"):
+            made.seek(0)
+            stored = worker.store.results.save(made, job.name)
     return StoredImage(
         file_id=stored.file_id,
         format=_format(job).upper(),
@@ -89,27 +100,27 @@ def _make(worker: Worker, job: Job, beat: Heartbeat, folder: Path) -> StoredImag
     )
 
 
-def _fetch(worker: Worker, job: Job, path: Path) -> None:
+def _decode(worker: Worker, job: Job) -> Picture:
     if job.source.file_id is None:
         raise StaleAttempt(job.id)
-    try:
-        worker.store.uploads.copy_to(job.source.file_id, path)
-    except FileNotFoundError:
-        raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
+    with tempfile.TemporaryFile() as source:
+        try:
+            worker.store.uploads.copy_to(job.source.file_id, source)
+        except FileNotFoundError:
+            raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
+        source.flush()
+        return decode(f"/dev/fd/{source.fileno()}")
 
 
-def _upscale(worker: Worker, job: Job, picture: Picture, path: Path, beat: Heartbeat) -> Layout:
-    """Write the enlarged picture to `path`, encoding its rows while later ones are still being computed."""
+def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat: Heartbeat) -> Layout:
+    """Write the enlarged picture to `stream`, encoding its rows while later ones are still being computed."""
     wishes = job.request
     model = find_model(wishes.model or worker.settings.default_model, worker.settings.models_folder)
     width, height = picture.layout.width, picture.layout.height
     size = output_size(width, height, model.scale, wishes.scale, wishes.width, wishes.height)
     layout = replace(picture.layout, width=size[0], height=size[1])
     quality = wishes.quality or DEFAULT_QUALITY
-    with (
-        path.open("wb") as stream,
-        open_writer(stream, layout, picture.metadata, _format(job), quality=quality, policy=wishes.metadata) as writer,
-    ):
+    with open_writer(stream, layout, picture.metadata, _format(job), quality=quality, policy=wishes.metadata) as writer:
         engine = worker.engines.get(model, wishes.denoise)
         engine.upscale(
             picture.pixels, size=size, on_progress=beat.progress, on_rows=lambda _, rows: writer.write_rows(rows)

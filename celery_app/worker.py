@@ -7,12 +7,13 @@ from functools import cache
 from typing import Any
 
 import structlog
-from celery.signals import worker_process_init
+from celery.signals import beat_embedded_init, worker_process_init
 
 from mongo import Store, open_store
 from upscaler.catalog import find_model
 from upscaler.engine_cache import EngineCache
 from utils.errors import ServiceError
+from utils.processes import end_with_parent
 from utils.settings import Settings, load_settings
 
 log = structlog.get_logger()
@@ -45,3 +46,9 @@ def _load_default_model(**_: Any) -> None:
             worker.engines.get(model)
     except ServiceError as error:
         log.warning("default model not loaded", code=error.code, reason=error.detail)
+
+
+@beat_embedded_init.connect
+def _end_with_worker(**_: Any) -> None:
+    """Of a worker that is killed, `--beat` would go on for ever. (A child with a job ends it, and then itself.)"""
+    end_with_parent()

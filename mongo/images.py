@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import IO
+from typing import BinaryIO
 
 from bson import ObjectId
 from gridfs import GridFSBucket, GridOut, NoFile
@@ -41,7 +41,7 @@ class ImageStore:
         self._chunks = database[f"{bucket}.chunks"]
 
     @translated
-    def save(self, stream: IO[bytes], name: str) -> StoredFile:
+    def save(self, stream: BinaryIO, name: str) -> StoredFile:
         """Store the rest of `stream`. `name` is a note for people; nothing is found by it.
 
         Raises:
@@ -73,7 +73,7 @@ class ImageStore:
             return None
 
     @translated
-    def copy_to(self, file_id: ObjectId, stream: IO[bytes]) -> None:
+    def copy_to(self, file_id: ObjectId, stream: BinaryIO) -> None:
         """Write the file to `stream`.
 
         Raises:

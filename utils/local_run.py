@@ -14,22 +14,35 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
-from utils.local_services import start_mongod, start_redis
+from utils.local_services import LocalServer, start_mongod, start_redis
 from utils.processes import ChildProcess, ProgramError
+from utils.remote_services import check_mongo, check_redis
 from utils.settings import Settings
 
 START_TIMEOUT = 120.0  # s; the first import of torch on a slow disk takes its time
+STOP_TIMEOUT = 60.0  # s; a worker that lost its supervisor ends the picture that it is at
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The running service: the settings with the servers' true addresses, and its own two processes."""
+    """The running service: the settings with the servers' true addresses, and its processes.
+
+    `mongod` and `redis` are None where a server that runs elsewhere is used.
+    """
 
     settings: Settings
     web: ChildProcess
     worker: ChildProcess
+    mongod: LocalServer | None
+    redis: LocalServer | None
+
+    @property
+    def processes(self) -> list[ChildProcess]:
+        servers = [server.process for server in (self.mongod, self.redis) if server]
+        return [*servers, self.web, self.worker]
 
 
 def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool]) -> int:
@@ -47,7 +60,7 @@ def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool
         with ExitStack() as running:
             stack = start_everything(settings, worker_answers, running)
             _say_hello(settings)
-            ended = _wait_for_end([stack.web, stack.worker])
+            ended = _wait_for_end(stack.processes)
             print(f"\n{ended.name} ended by itself; stopping the rest.", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nStopped. The data is kept.", file=sys.stderr)
@@ -66,27 +79,40 @@ def start_everything(settings: Settings, worker_answers: Callable[[Settings], bo
     Raises:
         ProgramError: in one sentence, why it does not run.
     """
+    lock = _lock(settings.data_dir, running)
     _check_port(settings)
-    servers = {}
-    if not (settings.mongo_url and settings.redis_url):
-        running.enter_context(_lock(settings.data_dir))
-    if not settings.mongo_url:
-        _say("Starting MongoDB…")
-        servers["mongo_url"] = start_mongod(settings.data_dir, running)
-    if not settings.redis_url:
-        _say("Starting Redis…")
-        servers["redis_url"] = start_redis(settings.data_dir, running)
-    settings = settings.model_copy(update=servers)
-    environment = {key.upper(): url for key, url in servers.items()}
+    mongod, redis = _start_servers(settings, running, lock)
+    servers = {"mongo_url": mongod, "redis_url": redis}
+    urls = {key: server.url for key, server in servers.items() if server}
+    settings = settings.model_copy(update=urls)
+    environment = {key.upper(): url for key, url in urls.items()}
 
     _say("Starting the worker and the web server…")
-    web = running.enter_context(ChildProcess("The web server", _web_command(), environment=environment))
+    web = running.enter_context(
+        ChildProcess("The web server", _web_command(), environment=environment, inherited=[lock])
+    )
     worker = running.enter_context(
-        ChildProcess("The worker", _worker_command(settings), environment=environment, patience=5.0)
+        ChildProcess("The worker", _worker_command(settings), environment=environment, patience=5.0, inherited=[lock])
     )
     web.wait_until(lambda: _is_ready(settings), START_TIMEOUT)
     worker.wait_until(lambda: worker_answers(settings), START_TIMEOUT)
-    return Stack(settings, web, worker)
+    return Stack(settings, web, worker, mongod, redis)
+
+
+def _start_servers(settings: Settings, running: ExitStack, lock: int) -> tuple[LocalServer | None, LocalServer | None]:
+    """Start MongoDB and Redis, unless the settings name ones that run: those only have to answer."""
+    mongod = redis = None
+    if settings.mongo_url:
+        check_mongo(settings)
+    else:
+        _say("Starting MongoDB…")
+        mongod = start_mongod(settings.data_dir, running, inherited=[lock])
+    if settings.redis_url:
+        check_redis(settings)
+    else:
+        _say("Starting Redis…")
+        redis = start_redis(settings.data_dir, running, inherited=[lock])
+    return mongod, redis
 
 
 def _web_command() -> list[str]:
@@ -112,20 +138,41 @@ def _check_port(settings: Settings) -> None:
             ) from None
 
 
-def _lock(data_dir: Path) -> ExitStack:
-    """Hold `data_dir` for this run alone."""
-    held = ExitStack()
+def _lock(data_dir: Path, running: ExitStack) -> int:
+    """Hold `data_dir` for this run alone, until `running` is closed.
+
+    Returns:
+        The descriptor of a second lock, for every process of the run to inherit: those of a run that was
+        killed take some seconds to end, and the folder is theirs until then.
+    """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        file = held.enter_context((data_dir / "lock").open("w"))
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ProgramError(f"Another run uses the folder {data_dir}. Stop it, or set DATA_DIR.") from None
+        run, processes = (
+            running.enter_context((data_dir / name).open("ab")) for name in ("run.lock", "processes.lock")
+        )
     except OSError as error:
         raise ProgramError(
             f"The folder {data_dir} cannot be written ({error.strerror}). Mend that, or set DATA_DIR."
         ) from None
-    return held
+    if not _is_locked(run, timeout=0):
+        raise ProgramError(f"Another run uses the folder {data_dir}. Stop it, or set DATA_DIR.")
+    if not _is_locked(processes, STOP_TIMEOUT):
+        raise ProgramError(f"Processes of an earlier run still use the folder {data_dir}. Stop them first.")
+    return processes.fileno()
+
+
+def _is_locked(file: IO[bytes], timeout: float) -> bool:
+    """Lock `file`, within `timeout` seconds, until it is closed here and in every process that inherits it."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.1)
+        else:
+            return True
 
 
 def _address(settings: Settings) -> str:

