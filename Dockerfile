@@ -5,18 +5,23 @@
 # TORCH_VARIANT  cpu or cuda: the PyTorch that is wanted. The build checks that it got that one.
 # TORCH_INDEX    where pip finds that variant, if not where it finds everything else.
 
+FROM python:3.11-slim-bookworm AS torch-version
+COPY requirements/service.txt /
+RUN grep --only-matching '^torch==[^ ]*' /service.txt > /torch.txt
+
+
 FROM python:3.11-slim-bookworm
 ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONUNBUFFERED=1
 
-# Layers from what changes least to what changes most. PyTorch is by far the largest: alone, and first. Its own
-# dependencies come with all others. Everything is a wheel, so no compiler is needed.
-COPY requirements/service.txt requirements/constraints.txt /requirements/
+# Layers from what changes least to what changes most. PyTorch is by far the largest: alone, first, and installed
+# anew only with another version. What it needs comes with all others. Everything is a wheel: no compiler.
+COPY --from=torch-version /torch.txt /requirements/
 ARG TORCH_INDEX=
-RUN pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
-        "$(grep --only-matching '^torch==[^ ]*' /requirements/service.txt)"
+RUN pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} --requirement /requirements/torch.txt
+COPY requirements/service.txt requirements/constraints.txt /requirements/
 RUN pip install --requirement /requirements/service.txt --constraint /requirements/constraints.txt
 
 COPY deploy/check_torch_variant.py /

@@ -17,6 +17,7 @@ workers = settings.web_workers
 threads = settings.web_threads
 
 graceful_timeout = 30  # seconds for running requests when it is told to stop
+control_socket_disable = True
 
 
 class logger_class(Logger):  # noqa: N801 - gunicorn's name for this setting
