@@ -19,8 +19,8 @@ from mongo.jobs import Job, StaleAttempt, StoredImage
 from upscaler.catalog import find_model
 from upscaler.sizes import output_size
 from utils.errors import DiskFull, OutOfMemory, ServiceError, StoreUnavailable, Undecodable
-from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, decode, open_writer
-from utils.strip_writer import Layout
+from utils.image_files import DEFAULT_QUALITY, Picture, decode, open_writer
+from utils.image_formats.strip_writer import Layout
 
 log = structlog.get_logger()
 
@@ -91,7 +91,7 @@ def _make(worker: Worker, job: Job, beat: Heartbeat) -> StoredImage:
             stored = worker.store.results.save(made, job.name)
     return StoredImage(
         file_id=stored.file_id,
-        format=_format(job).upper(),
+        format=job.request.output_format(job.source.format).upper(),
         mode=_mode(layout),
         width=layout.width,
         height=layout.height,
@@ -120,18 +120,19 @@ def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat:
     size = output_size(width, height, model.scale, wishes.scale, wishes.width, wishes.height)
     layout = replace(picture.layout, width=size[0], height=size[1])
     quality = wishes.quality or DEFAULT_QUALITY
-    with open_writer(stream, layout, picture.metadata, _format(job), quality=quality, policy=wishes.metadata) as writer:
+    with open_writer(
+        stream,
+        layout,
+        picture.metadata,
+        job.request.output_format(job.source.format),
+        quality=quality,
+        policy=wishes.metadata,
+    ) as writer:
         engine = worker.engines.get(model, wishes.denoise)
         engine.upscale(
             picture.pixels, size=size, on_progress=beat.progress, on_rows=lambda _, rows: writer.write_rows(rows)
         )
     return layout
-
-
-def _format(job: Job) -> OutputFormat:
-    if job.request.format != "same":
-        return job.request.format
-    return "jpeg" if job.source.format == "JPEG" else "png"
 
 
 def _mode(layout: Layout) -> str:

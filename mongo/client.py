@@ -14,6 +14,7 @@ from utils.errors import StoreFull, StoreUnavailable
 from utils.settings import SettingsError
 
 if TYPE_CHECKING:
+    from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.jobs import JobStore
     from utils.settings import Settings
@@ -28,12 +29,13 @@ RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
 
 @dataclass(frozen=True)
 class Store:
-    """Everything that is kept: the jobs, the pictures waiting to be upscaled, and the finished ones."""
+    """Everything that is kept: jobs, pictures waiting to be upscaled, finished ones, and answers by key."""
 
     client: MongoClient[Document]
     jobs: JobStore
     uploads: ImageStore
     results: ImageStore
+    idempotency_keys: IdempotencyStore
 
     def ping(self) -> None:
         """Ask the server for a sign of life.
@@ -55,6 +57,7 @@ def open_store(settings: Settings) -> Store:
     Raises:
         SettingsError: MONGO_URL cannot be read.
     """
+    from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.jobs import JobStore
 
@@ -65,6 +68,7 @@ def open_store(settings: Settings) -> Store:
         jobs=JobStore(database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
         uploads=ImageStore(database, "uploads"),
         results=ImageStore(database, "results"),
+        idempotency_keys=IdempotencyStore(database),
     )
 
 

@@ -98,6 +98,24 @@ class TooManyPixels(ServiceError):
     code, status, title = "too_many_pixels", 413, "The picture is too large"
 
 
+class KeyReused(ServiceError):
+    """An Idempotency-Key that stood for another request."""
+
+    code, status, title = "idempotency_key_reused", 422, "The Idempotency-Key was used before"
+
+
+class KeyInFlight(ServiceError):
+    """An Idempotency-Key whose first request is not answered yet."""
+
+    code, status, title = "idempotency_key_in_flight", 409, "The first request is under way"
+
+
+class QueueFull(ServiceError):
+    """MAX_QUEUE tasks are waiting."""
+
+    code, status, title = "queue_full", 429, "Too many tasks are waiting"
+
+
 class RouteNotFound(ServiceError):
     """No such address."""
 

@@ -10,18 +10,18 @@ from typing import Any, BinaryIO, Literal
 
 import cv2
 
-from utils import icc, jpeg_reader, jpeg_segments, jpeg_writer, png_reader, png_writer, webp_writer
 from utils.errors import OutOfMemory, ServiceError, Undecodable
-from utils.image_header import ImageFormat, ImageHeader, read_header
-from utils.image_metadata import (
+from utils.image_formats import icc, jpeg_reader, jpeg_segments, jpeg_writer, png_reader, png_writer, webp_writer
+from utils.image_formats.metadata import (
     Metadata,
     jpeg_metadata_segments,
     png_metadata_chunks,
     read_jpeg_metadata,
     read_png_metadata,
 )
-from utils.output_formats import DEFAULT_QUALITY, OutputFormat, check_fits
-from utils.strip_writer import Layout, Pixels, StripWriter
+from utils.image_formats.outputs import DEFAULT_QUALITY, OutputFormat, check_fits
+from utils.image_formats.strip_writer import Layout, Pixels, StripWriter
+from utils.image_header import ImageFormat, ImageHeader, read_header
 
 __all__ = [
     "DEFAULT_QUALITY",

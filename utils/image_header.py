@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import BinaryIO, Literal
 
-from utils import exif, jpeg_segments, png_chunks
 from utils.errors import AnimatedImage, Undecodable, UnsupportedFormat
+from utils.image_formats import exif, jpeg_segments, png_chunks
 
 ImageFormat = Literal["PNG", "JPEG"]
 

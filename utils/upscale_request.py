@@ -44,6 +44,12 @@ class UpscaleRequest(BaseModel):
             raise InvalidParameter("Give either scale, or width and height, not both.", field="scale")
         return wishes
 
+    def output_format(self, source_format: str) -> Literal["png", "jpeg", "webp"]:
+        """The result's format, where `source_format` is the upload's: PNG or JPEG."""
+        if self.format != "same":
+            return self.format
+        return "jpeg" if source_format == "JPEG" else "png"
+
 
 def _explain(field: str, problem: Any) -> str:
     if problem["type"] == "extra_forbidden":

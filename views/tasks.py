@@ -50,7 +50,7 @@ def tasks() -> Response:
     """The tasks, newest first, a page at a time."""
     limit = _limit(request.args.get("limit", str(PAGE)))
     before = _read_cursor(request.args["cursor"]) if "cursor" in request.args else None
-    wanted = {key: request.args[key] for key in ("status", "name") if key in request.args}
+    wanted: dict[str, Any] = {key: request.args[key] for key in ("status", "name") if key in request.args}
     if wanted.get("status", Status.PENDING) not in list(Status):
         allowed = ", ".join(Status)
         raise InvalidParameter(f"status={wanted['status']!r} is not valid: it can be {allowed}.", field="status")

@@ -22,6 +22,7 @@ from utils.errors import (
     TooManyPixels,
     UnsupportedFormat,
 )
+from utils.image_formats.outputs import check_fits
 from utils.image_header import ImageHeader, extension_matches, read_header
 from utils.settings import Settings
 from utils.upscale_request import UpscaleRequest
@@ -50,6 +51,12 @@ class Upload:
     def sha256(self) -> str:
         """Of the bytes, in hexadecimal."""
         return hashlib.file_digest(self.stream, "sha256").hexdigest()  # type: ignore[arg-type]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of everything that is asked for: the bytes, the name, the wishes, what to do on a conflict."""
+        asked = [self.sha256, self.name, self.wishes.model_dump_json(), self.on_conflict]
+        return hashlib.sha256("\n".join(asked).encode()).hexdigest()
 
 
 def read_upload(settings: Settings) -> Upload:
@@ -132,6 +139,7 @@ def _check_pixels(header: ImageHeader, wishes: UpscaleRequest, settings: Setting
     if wishes.denoise is not None and not model.can_denoise:
         raise InvalidParameter(f"The model {model.name!r} has no denoise control. Leave it out.", field="denoise")
     width, height = output_size(header.width, header.height, model.scale, wishes.scale, wishes.width, wishes.height)
+    check_fits(width, height, wishes.output_format(header.format))
     if width * height > settings.max_output_pixels:
         raise TooManyPixels(
             f"The result would be {width}x{height}, that is {width * height:,} pixels; "

@@ -15,6 +15,7 @@ from celery_app import BrokerUnavailable, send_upscale
 from mongo.jobs import Job, NameTaken, Status, StoredImage
 from utils.errors import NameConflict, ServiceError
 from views.context import context, owner
+from views.idempotency import answered_once
 from views.picture_names import picture_name
 from views.tasks import RETRY_AFTER, task_document
 from views.upload_form import Upload, read_upload
@@ -27,6 +28,10 @@ log = structlog.get_logger()
 def upscale() -> Response:
     """Make a task of the picture in the multipart field `image`, or name the task that it has already."""
     upload = read_upload(context().settings)
+    return answered_once(upload.digest, lambda: _answer(upload))
+
+
+def _answer(upload: Upload) -> Response:
     try:
         job = _take_in(upload)
     except NameTaken as taken:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 from conftest import FINAL, Service, wait_until
 from PIL import Image
 
@@ -104,6 +106,50 @@ def test_a_shared_result_outlives_the_name_it_was_made_for(service: Service, nam
     service.upload_bytes(picture, f"again-{name}")
     assert service.delete(f"/processed/{name}").status_code == 204
     assert service.get(f"/processed/again-{name}").status_code == 200
+
+
+# --- Idempotency-Key -----------------------------------------------------------------------------
+
+
+def upload_with_key(service: Service, key: str, picture: bytes, name: str) -> requests.Response:
+    files = {"image": (name, picture)}
+    return requests.post(f"{service.url}/upscale", files=files, headers={"Idempotency-Key": key}, timeout=60)
+
+
+def test_the_same_key_and_content_get_the_first_answer(service: Service, name: str) -> None:
+    picture, key = noise(20, 20), uuid.uuid4().hex
+    first = upload_with_key(service, key, picture, name)
+    service.wait_for(first.json()["task_id"])
+    again = upload_with_key(service, key, picture, name)
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_key_stands_for_one_content(service: Service, name: str) -> None:
+    key = uuid.uuid4().hex
+    upload_with_key(service, key, noise(20, 20), name)
+    answer = upload_with_key(service, key, noise(20, 20), name)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "idempotency_key_reused"
+
+
+def test_a_refused_request_leaves_its_key_free(service: Service, name: str) -> None:
+    key, picture = uuid.uuid4().hex, noise(20, 20)
+    assert upload_with_key(service, key, b"no picture", name).status_code == 415
+    assert upload_with_key(service, key, picture, name).status_code == 202
+
+
+def test_racing_requests_with_one_key_are_carried_out_once(service: Service, name: str) -> None:
+    key, picture = uuid.uuid4().hex, noise(20, 20)
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: upload_with_key(service, key, picture, name), range(10)))
+    codes = {answer.status_code for answer in answers}
+    assert 202 in codes
+    assert codes <= {202, 409}
+    tasks = {answer.json()["task_id"] for answer in answers if answer.status_code == 202}
+    assert len(tasks) == 1
+    assert all(answer.json()["code"] == "idempotency_key_in_flight" for answer in answers if answer.status_code == 409)
 
 
 # --- Cancelling and deleting ---------------------------------------------------------------------

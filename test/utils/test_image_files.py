@@ -18,11 +18,11 @@ from icc_profiles import cmyk_profile_of_one_colour, grey_profile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from utils import jpeg_segments, png_chunks
 from utils.errors import AnimatedImage, OutputTooLarge, Undecodable
 from utils.image_files import Picture, decode, encode
-from utils.output_formats import check_fits
-from utils.strip_writer import Pixels
+from utils.image_formats import jpeg_segments, png_chunks
+from utils.image_formats.outputs import check_fits
+from utils.image_formats.strip_writer import Pixels
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared"

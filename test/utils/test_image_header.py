@@ -13,8 +13,8 @@ from typing import BinaryIO
 import pytest
 from PIL import Image
 
-from utils import png_chunks
 from utils.errors import AnimatedImage, ServiceError, Undecodable, UnsupportedFormat
+from utils.image_formats import png_chunks
 from utils.image_header import ImageHeader, extension_matches, read_header
 
 REPOSITORY = Path(__file__).parents[2]

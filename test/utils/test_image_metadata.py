@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from utils import exif, png_chunks, xmp
-from utils.exif import Exif, Field
 from utils.image_files import MetadataPolicy, Picture, decode, encode
-from utils.image_metadata import Metadata
-from utils.output_formats import OutputFormat
+from utils.image_formats import exif, png_chunks, xmp
+from utils.image_formats.exif import Exif, Field
+from utils.image_formats.metadata import Metadata
+from utils.image_formats.outputs import OutputFormat
 
 FORMATS: tuple[OutputFormat, ...] = ("png", "jpeg", "webp")
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from utils.jpeg_writer import JpegWriter
-from utils.png_writer import PngWriter
-from utils.strip_writer import Layout, Pixels, StripWriter
+from utils.image_formats.jpeg_writer import JpegWriter
+from utils.image_formats.png_writer import PngWriter
+from utils.image_formats.strip_writer import Layout, Pixels, StripWriter
 
 Begin = Callable[[BytesIO, Layout], StripWriter[object]]
 

@@ -13,10 +13,10 @@ export class Problem extends Error {
   }
 }
 
-/** No answer, or "not now": worth trying again, after `retryAfter` seconds where the service names them. */
+/** No answer, or "not now" for a reason: worth trying again, after `retryAfter` seconds where they are named. */
 export class Unavailable extends Error {
   constructor(detail, retryAfter = null) {
-    super(detail);
+    super(detail ?? "no answer");
     this.name = "Unavailable";
     this.detail = detail;
     this.retryAfter = retryAfter;
@@ -24,19 +24,24 @@ export class Unavailable extends Error {
 }
 
 /**
+ * What the service says of a task, and in how many seconds to ask again.
+ *
+ * @typedef {{task: any, retryAfter: number | null}} Answer
+ */
+
+/**
  * `GET /tasks/<id>`.
  *
- * @returns {Promise<{task: object, retryAfter: number | null}>} retryAfter in seconds
+ * @returns {Promise<Answer>}
  */
 export async function getTask(id, signal) {
   let response;
   try {
     response = await fetch(`/tasks/${encodeURIComponent(id)}`, { headers: { Accept: "application/json" }, signal });
   } catch (error) {
-    throw signal?.aborted ? error : new Unavailable("It does not answer.");
+    throw signal.aborted ? error : new Unavailable(null);
   }
-  const retryAfter = seconds(response.headers.get("Retry-After"));
-  return { task: judged(response.status, retryAfter, await response.text()), retryAfter };
+  return judged(response.status, response.headers.get("Retry-After"), await response.text());
 }
 
 /**
@@ -44,7 +49,7 @@ export async function getTask(id, signal) {
  *
  * @param {{file: Blob, name: string, options: Record<string, string>}} upload
  * @param {{onProgress: (fraction: number) => void, signal: AbortSignal}} how
- * @returns {Promise<object>} the task, new or a duplicate
+ * @returns {Promise<Answer>} a new task, or the one that the name or picture has already
  */
 export function postPicture({ file, name, options }, { onProgress, signal }) {
   const form = new FormData();
@@ -55,11 +60,11 @@ export function postPicture({ file, name, options }, { onProgress, signal }) {
     request.open("POST", "/upscale");
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onerror = () => reject(new Unavailable("It does not answer."));
+    request.onerror = () => reject(new Unavailable(null));
     request.onabort = () => reject(signal.reason);
     request.onload = () => {
       try {
-        resolve(judged(request.status, seconds(request.getResponseHeader("Retry-After")), request.responseText));
+        resolve(judged(request.status, request.getResponseHeader("Retry-After"), request.responseText));
       } catch (error) {
         reject(error);
       }
@@ -69,11 +74,12 @@ export function postPicture({ file, name, options }, { onProgress, signal }) {
   });
 }
 
-/** The document in an answer, or the failure that it stands for. */
-function judged(status, retryAfter, text) {
+/** The task in an answer; the failure that the answer stands for is thrown. */
+function judged(status, retryAfterHeader, text) {
   const document = parsed(text);
-  if (PASSING.has(status)) throw new Unavailable(document?.detail ?? "It is starting or overloaded.", retryAfter);
-  if (status < 400 && document) return document;
+  const retryAfter = seconds(retryAfterHeader);
+  if (PASSING.has(status)) throw new Unavailable(document?.detail ?? null, retryAfter);
+  if (status < 400 && document) return { task: document, retryAfter };
   throw new Problem({
     code: document?.code ?? "unexpected_answer",
     title: document?.title ?? "The answer makes no sense",

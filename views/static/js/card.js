@@ -8,16 +8,15 @@ import { describe } from "./words.js";
 const FILE_AT_FAULT = new Set([
   "animated_image",
   "empty_image",
-  "invalid_name",
   "too_many_bytes",
   "undecodable",
   "unreadable_file",
-  "unsupported_format",
 ]);
 const NAME_AT_FAULT = new Set(["invalid_name", "unsupported_format"]);
 
 export class Card {
   #parts;
+  #state = null;
   #thumbnailOf = null;
   #address = null; // of the original, as a blob: URL
 
@@ -137,27 +136,27 @@ export class Card {
     });
   }
 
-  /** The buttons of the notice: what can be done where it did not simply go well. */
-  async #offerActions(picture, { phase, task, problem, duplicate }) {
-    const row = this.#parts.noticeActions;
-    row.replaceChildren();
-    if (!picture.file) return;
-    if (phase === "taken") {
-      row.append(
-        uploadAs(picture, nextName(picture.name)),
-        button("Show that picture", () => picture.becomeHolder(task)),
-      );
-    } else if (phase === "done" && duplicate && !duplicate.same_request) {
-      row.append(uploadAs(picture, nextName(picture.name)));
-    } else if (phase === "expired") {
-      row.append(button("Make it again", () => picture.upload()));
-    } else if (phase === "failed" && NAME_AT_FAULT.has(problem.code)) {
-      const name = await mendedName(picture.file, picture.name);
-      if (name !== picture.name) row.append(uploadAs(picture, name));
-    } else if (phase === "failed" && !FILE_AT_FAULT.has(problem.code)) {
-      row.append(button("Try again", () => picture.upload()));
-    }
+  async #offerActions(picture, state) {
+    this.#state = state;
+    const buttons = picture.file ? await actions(picture, state) : [];
+    if (this.#state === state) this.#parts.noticeActions.replaceChildren(...buttons);
   }
+}
+
+/** What can be done, by buttons, where it did not simply go well. */
+async function actions(picture, { phase, task, problem, duplicate }) {
+  if (phase === "taken") {
+    const show = button("Show that picture", () => picture.becomeHolder(task.task_id));
+    return [uploadAs(picture, nextName(picture.name)), show];
+  }
+  if (phase === "done" && duplicate && !duplicate.same_request) return [uploadAs(picture, nextName(picture.name))];
+  if (phase === "expired") return [button("Make it again", () => picture.upload())];
+  if (phase !== "failed") return [];
+  if (NAME_AT_FAULT.has(problem.code)) {
+    const name = await mendedName(picture.file, picture.name);
+    return name === picture.name ? [] : [uploadAs(picture, name)];
+  }
+  return FILE_AT_FAULT.has(problem.code) ? [] : [button("Try again", () => picture.upload())];
 }
 
 function uploadAs(picture, name) {

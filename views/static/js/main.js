@@ -111,9 +111,8 @@ function showOptions() {
 }
 
 function watchConnection() {
-  connection.addEventListener("away", ({ detail: { detail } }) => {
-    document.getElementById("trouble-text").textContent =
-      `${detail} Trying again every few seconds; nothing is lost while this page stays open.`;
+  connection.addEventListener("away", ({ detail: unavailable }) => {
+    document.getElementById("trouble-text").textContent = unavailable.detail ?? "";
     trouble.hidden = false;
   });
   connection.addEventListener("back", () => {

@@ -33,11 +33,8 @@ export function curlCommand(fields) {
 
 /** The form fields that differ from what the service does by itself. */
 export function chosenFields(form) {
-  const fields = {};
-  for (const element of form.elements) {
-    if (!element.disabled && element.value !== defaultValue(element)) fields[element.name] = element.value;
-  }
-  return fields;
+  const chosen = [...new FormData(form)].filter(([name, value]) => value !== defaultValue(form.elements[name]));
+  return Object.fromEntries(chosen);
 }
 
 function defaultValue(element) {
@@ -53,6 +50,7 @@ function adaptToModel(form) {
   scale.options[0].textContent = ownScale ? `${ownScale}× (the model’s own)` : "The model’s own";
   denoise.disabled = canDenoise === undefined;
   form.querySelector("#denoise-field").hidden = denoise.disabled;
+  form.querySelector("#denoise-value").value = denoise.value;
 }
 
 function label(select) {

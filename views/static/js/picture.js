@@ -57,9 +57,9 @@ export class Picture {
   upload() {
     return this.#told(async () => {
       this.#options = this.#optionsOf();
-      const task = await this.#send();
-      if (isOfAnother(task)) return this.#show({ phase: "taken", task });
-      return this.#follow(task);
+      const answer = await this.#send();
+      if (isOfAnother(answer.task)) return this.#show({ phase: "taken", task: answer.task });
+      return this.#follow(answer);
     });
   }
 
@@ -68,12 +68,12 @@ export class Picture {
     return this.#told(async () => {
       this.#options = this.#optionsOf();
       this.name = name;
-      let task = await this.#send();
-      while (isOfAnother(task)) {
+      let answer = await this.#send();
+      while (isOfAnother(answer.task)) {
         this.name = nextName(this.name);
-        task = await this.#send();
+        answer = await this.#send();
       }
-      return this.#follow(task);
+      return this.#follow(answer);
     });
   }
 
@@ -81,16 +81,15 @@ export class Picture {
   restore() {
     return this.#told(async () => {
       this.file = await originalOf(this.taskId);
-      const { task } = await this.#look(this.taskId);
-      return this.#follow(task);
+      return this.#follow(await this.#look(this.taskId));
     });
   }
 
-  /** Show the picture that has the name, in place of the one that was to be uploaded. */
-  becomeHolder(task) {
+  /** Stand for the picture that has the name, in place of the one that was to be uploaded. */
+  becomeHolder(taskId) {
     return this.#told(async () => {
-      this.file = await originalOf(task.task_id);
-      return this.#follow({ ...task, duplicate: false });
+      this.file = await originalOf(taskId);
+      return this.#follow(await this.#look(taskId));
     });
   }
 
@@ -141,17 +140,18 @@ export class Picture {
     return persist(() => getTask(id, this.#signal), this.#signal);
   }
 
-  async #follow(answer) {
-    const id = answer.task_id;
+  /** Show how a task goes on until it has ended. */
+  async #follow({ task, retryAfter }) {
+    const id = task.task_id;
+    const duplicate = task.duplicate ? task : null;
     if (this.taskId !== id) this.#take(id);
-    this.name = answer.name;
-    let [task, retryAfter] = [answer, null];
+    this.name = task.name;
     while (task.status === "PENDING" || task.status === "STARTED") {
       this.#show({ phase: task.status.toLowerCase(), task });
       await pause(retryAfter ?? POLL_SECONDS, this.#signal);
       ({ task, retryAfter } = await this.#look(id));
     }
-    this.#show(ending(task, answer.duplicate ? answer : null));
+    this.#show(ending(task, duplicate));
   }
 
   /** Stand for another task than before. */

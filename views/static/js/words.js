@@ -31,7 +31,7 @@ const PHASES = {
     notice: {
       tone: "caution",
       title: `The name ${task.name} belongs to another picture.`,
-      text: "A name can be used once. Upload yours under another one, or see the picture that has it.",
+      text: "Each name can be used once here. Upload yours under another one, or see the picture that has it.",
     },
   }),
   pending: ({ task }) => ({

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from utils import exif
-from utils.image_metadata import Metadata
-from utils.lossy_pixels import to_8_bits
-from utils.strip_writer import Layout, Pixels, StripWriter
+from utils.image_formats import exif
+from utils.image_formats.lossy_pixels import to_8_bits
+from utils.image_formats.metadata import Metadata
+from utils.image_formats.strip_writer import Layout, Pixels, StripWriter
 
 _STRIP_ROWS = 256
 _METHOD = 2  # of 0 to 6: half the time of Pillow's default of 4 for 3 % more bytes (docs/pixels.md)

@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 import cv2
 
-from utils import jpeg_segments
-from utils.jpeg_segments import APP0, DRI, EOI, READABLE_FRAMES, RST0, SOI, SOS, Segment
-from utils.lossy_pixels import on_white, to_8_bits
-from utils.strip_writer import Layout, Pixels, StripWriter
+from utils.image_formats import jpeg_segments
+from utils.image_formats.jpeg_segments import APP0, DRI, EOI, READABLE_FRAMES, RST0, SOI, SOS, Segment
+from utils.image_formats.lossy_pixels import on_white, to_8_bits
+from utils.image_formats.strip_writer import Layout, Pixels, StripWriter
 
 # A multiple of the block height at every subsampling, and so few that the restart interval, counted in
 # blocks, stays within its 16 bits at any width.

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageChops, JpegImagePlugin
 
-from utils import icc, jpeg_segments
 from utils.errors import Undecodable
-from utils.jpeg_segments import Segment
-from utils.strip_writer import Pixels
+from utils.image_formats import icc, jpeg_segments
+from utils.image_formats.jpeg_segments import Segment
+from utils.image_formats.strip_writer import Pixels
 
 
 def read_pixels(stream: BinaryIO, segments: Sequence[Segment], mode: str, profile: bytes | None) -> Pixels:

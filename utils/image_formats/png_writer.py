@@ -11,8 +11,8 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from utils import png_chunks
-from utils.strip_writer import Layout, Pixels, StripWriter
+from utils.image_formats import png_chunks
+from utils.image_formats.strip_writer import Layout, Pixels, StripWriter
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG colour type
 _SUB, _AVERAGE = 1, 3  # PNG filter types

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 import cv2
 import numpy as np
 
-from utils import png_chunks
-from utils.strip_writer import Pixels
+from utils.image_formats import png_chunks
+from utils.image_formats.strip_writer import Pixels
 
 
 def read_pixels(stream: BinaryIO, mode: str) -> Pixels:

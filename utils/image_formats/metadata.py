@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from utils import exif, icc, jpeg_segments, png_chunks, xmp
-from utils.exif import Exif
-from utils.jpeg_segments import Segment
-from utils.strip_writer import Layout
+from utils.image_formats import exif, icc, jpeg_segments, png_chunks, xmp
+from utils.image_formats.exif import Exif
+from utils.image_formats.jpeg_segments import Segment
+from utils.image_formats.strip_writer import Layout
 
 _METRES_PER_INCH = 0.0254
 _LARGEST_INFLATED = 8 << 20  # bytes; the largest printer profiles have some 3 MB, beyond is a bomb

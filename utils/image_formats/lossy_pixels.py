@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.strip_writer import Pixels
+from utils.image_formats.strip_writer import Pixels
 
 
 def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:

@@ -1,0 +1,51 @@
+"""The header Idempotency-Key: a request that is sent again gets the answer of the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Response, request
+
+from mongo.idempotency import StoredAnswer
+from utils.errors import InvalidParameter
+from views.context import context, owner
+
+KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
+LONGEST_KEY = 255  # characters
+
+
+def answered_once(content: str, act: Callable[[], Response]) -> Response:
+    """The response of `act`, or the one that it gave when the same key came first.
+
+    Without the header, `act` simply runs. What `act` raises is not kept: the same request may be tried again.
+
+    Args:
+        content: a digest of everything that the request asks for.
+
+    Raises:
+        InvalidParameter: an unusable key.
+        KeyReused, KeyInFlight: see `IdempotencyStore.begin`.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return act()
+    if not (key.isprintable() and 1 <= len(key) <= LONGEST_KEY):
+        raise InvalidParameter(
+            f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters; a UUID is a good one.",
+            field="Idempotency-Key",
+        )
+    keys = context().store.idempotency_keys
+    if first := keys.begin(owner(), key, content):
+        return Response(first.body, first.status, {**first.headers, "Idempotency-Replayed": "true"})
+    try:
+        response = act()
+        keys.finish(owner(), key, _to_keep(response))
+    except BaseException:
+        keys.abandon(owner(), key)
+        raise
+    return response
+
+
+def _to_keep(response: Response) -> StoredAnswer:
+    headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    return StoredAnswer(response.status_code, headers, response.get_data())
