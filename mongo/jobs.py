@@ -21,7 +21,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from mongo.client import Document, translated
+from mongo.client import Document, brief, translated
 from utils.errors import ServiceError, WorkerLost
 from utils.upscale_request import UpscaleRequest
 
@@ -130,7 +130,7 @@ class JobStore:
 
     # --- What the web does ----------------------------------------------------------------------
 
-    @translated
+    @brief
     def create(self, job: Job) -> None:
         """Keep a new job.
 
@@ -150,30 +150,30 @@ class JobStore:
             else:
                 return
 
-    @translated
+    @brief
     def get(self, owner: str, job_id: str) -> Job | None:
         return _from_document(self._jobs.find_one({"_id": job_id, "owner": owner}))
 
-    @translated
+    @brief
     def current(self, owner: str, name: str) -> Job | None:
         """The one job of that name that waits, runs or has a result to fetch."""
         return _from_document(self._jobs.find_one({"owner": owner, "name": name, "current": True}))
 
-    @translated
+    @brief
     def latest(self, owner: str, name: str) -> Job | None:
         """The current job of that name, else the last one that ended without a result to fetch."""
         return self.current(owner, name) or _from_document(
             self._jobs.find_one({"owner": owner, "name": name}, sort=[("created_at", DESCENDING)])
         )
 
-    @translated
+    @brief
     def finished_like(self, owner: str, sha256: str, request: UpscaleRequest) -> Job | None:
         """A job whose result is just what the same bytes and wishes would make again."""
         wanted = {"owner": owner, "source.sha256": sha256, "request": request.model_dump()}
         still_there = {"status": Status.SUCCESS, "current": True, "expires_at": {"$gt": datetime.now(UTC)}}
         return _from_document(self._jobs.find_one({**wanted, **still_there}))
 
-    @translated
+    @brief
     def newest(self, owner: str, wanted: Mapping[str, str], limit: int, before: Position | None) -> list[Job]:
         """Jobs of the owner, newest first.
 
@@ -189,7 +189,7 @@ class JobStore:
         found = self._jobs.find(query, sort=[("created_at", DESCENDING), ("_id", DESCENDING)], limit=limit)
         return [job for document in found if (job := _from_document(document))]
 
-    @translated
+    @brief
     def cancel(self, owner: str, job_id: str) -> Job | None:
         """End a job that waits or runs, and free its name; None if there is no such job, or it is over.
 
@@ -207,7 +207,7 @@ class JobStore:
         }
         return _from_document(self._jobs.find_one_and_update(waiting, change, return_document=ReturnDocument.AFTER))
 
-    @translated
+    @brief
     def let_go(self, job: Job) -> bool:
         """Give up a finished job's result and free its name. False if somebody was faster.
 
@@ -222,7 +222,7 @@ class JobStore:
         if not self.cancel(job.owner, job.id):
             self.let_go(job)
 
-    @translated
+    @brief
     def mark_sent(self, job_id: str) -> None:
         """Note that a worker was told of the job just now."""
         self._jobs.update_one({"_id": job_id}, [{"$set": {"sent_at": "$$NOW"}}])
@@ -432,6 +432,7 @@ def _to_document(job: Job) -> Document:
     document["_id"] = document.pop("id")
     document["request"] = job.request.model_dump()
     document["source"] = _image_document(job.source)
+    document["result"] = _image_document(job.result) if job.result else None
     return document | {"current": True, "sent_at": None}
 
 
