@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import pymongo
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 
@@ -24,6 +25,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OUT_OF_DISK_SPACE = 14031  # MongoDB's error code OutOfDiskSpace
+BRIEF = 4.0  # s; what is read and written for a request is a document or a few
 RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
 
 
@@ -43,7 +45,7 @@ class Store:
         Raises:
             StoreUnavailable: there is none.
         """
-        translated(self.client.admin.command)("ping")
+        brief(self.client.admin.command)("ping")
 
     def close(self) -> None:
         self.client.close()
@@ -109,6 +111,20 @@ def translated(function: Callable[P, R]) -> Callable[P, R]:
             raise _translate(error) from error
 
     return wrapper
+
+
+def brief(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, translated, and given up after BRIEF seconds: somebody waits for an answer.
+
+    A MongoDB that is frozen, and not merely gone, would otherwise keep each caller for a minute.
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with pymongo.timeout(BRIEF):
+            return function(*args, **kwargs)
+
+    return translated(wrapper)
 
 
 def _translate(error: PyMongoError) -> StoreFull | StoreUnavailable:

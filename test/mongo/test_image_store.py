@@ -6,7 +6,6 @@ import hashlib
 import io
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -128,13 +127,3 @@ def test_chunks_that_a_killed_upload_left_go_once_they_are_old(store: Store) -> 
     assert store.uploads.remove_unowned([kept.file_id]) == 0  # it may be under way
     assert store.uploads.remove_unowned([kept.file_id], now=datetime.now(UTC) + GRACE + timedelta(minutes=1)) == 1
     assert left(store.uploads) == (1, 4)
-
-
-def test_looking_for_stray_chunks_reads_the_index_and_not_the_pictures(store: Store) -> None:
-    store.uploads.save(io.BytesIO(DATA), "photo.png")
-    before = ObjectId.from_datetime(later(1))
-    pipeline: list[dict[str, Any]] = [{"$match": {"files_id": {"$lt": before}}}, {"$group": {"_id": "$files_id"}}]
-    plan = store.client[store.uploads._chunks.database.name].command(
-        "explain", {"aggregate": store.uploads._chunks.name, "pipeline": pipeline, "cursor": {}}
-    )
-    print(plan)
