@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,17 +80,24 @@ def wait_until(look: Callable[[], T | None], timeout: float = 60.0, interval: fl
     pytest.fail(f"waited {timeout:.0f} s in vain for {look.__qualname__}")
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Everything, started once as `make run` starts it, with leases and sweeps short enough to wait for."""
-    data_dir = tmp_path_factory.mktemp("service")
+@contextmanager
+def running_service(data_dir: Path, **settings: str) -> Iterator[Service]:
+    """Everything, started as `make run` starts it, with leases and sweeps short enough to wait for."""
     changes = {"DATA_DIR": str(data_dir), "PORT": str(free_port()), "LEASE_SECONDS": "4", "SWEEP_SECONDS": "1"}
     with pytest.MonkeyPatch.context() as patch, ExitStack() as running:
-        for key, value in changes.items():
+        for key, value in (changes | settings).items():
             patch.setenv(key, value)
         stack = start_everything(load_settings(), worker_answers, running)
         store = running.enter_context(closing(open_store(stack.settings)))
         yield Service(f"http://127.0.0.1:{stack.settings.port}", stack, store)
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service that the tests share. One that kills something starts its own."""
+    data_dir = tmp_path_factory.mktemp("service")
+    with running_service(data_dir) as running:
+        yield running
     shutil.rmtree(data_dir)
 
 
