@@ -54,8 +54,8 @@ def _extended(colour: Pixels, alpha: Pixels) -> Pixels:
     return filled.astype(colour.dtype)
 
 
-def _pull_push(colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(H, W, C) and weights (H, W, 1) in 0..1 -> colour, blended into its surroundings where weight < 1."""
+def _pull_push(colour: Pixels, weight: Pixels) -> Pixels:
+    """Float (H, W, C) and weights (H, W, 1) in 0..1 -> colour, blended into its surroundings where weight < 1."""
     height, width = weight.shape[:2]
     if weight.min() >= 1.0 or (height == 1 and width == 1):
         return colour
@@ -68,6 +68,5 @@ def _pull_push(colour: npt.NDArray[np.float32], weight: npt.NDArray[np.float32])
     return colour * weight + smooth.reshape(colour.shape) * (1 - weight)
 
 
-def _shrunk(plane: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    shrunk = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    return shrunk.reshape(size[1], size[0], plane.shape[2]).astype(np.float32, copy=False)
+def _shrunk(plane: Pixels, size: tuple[int, int]) -> Pixels:
+    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], plane.shape[2])

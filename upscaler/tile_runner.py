@@ -21,13 +21,13 @@ from upscaler.source import Source
 from upscaler.tiling import Span, Tile, spans
 from utils.errors import OutOfMemory
 
-CONTEXT = 32  # px of the input
-
-# Side of a tile in input px, without its context. One large tile fills an accelerator as well as a batch of
-# small ones does, and computes less context.
+# Lengths in px of the network's trunk, which is as large as the input, or smaller by `unshuffle`.
+CONTEXT = 32
+# Without its context. One large tile fills an accelerator as well as a batch of small ones does, and computes
+# less context.
 TILE = {"cpu": 192, "cuda": 768}
 SMALLEST_TILE = 16
-MAPS = 48  # feature maps of the input's size that are wanted at most at once, enlarged ones included
+MAPS = 48  # feature maps of the trunk's size that are wanted at most at once, enlarged ones included
 
 
 class TileRunner:
@@ -36,6 +36,7 @@ class TileRunner:
     def __init__(self, network: RRDBNet, device: torch.device):
         self.scale = network.scale
         self.features = network.conv_first.out_channels
+        self.unshuffle = network.unshuffle
         self.device = device
         self._network = network
         self._placed: dict[torch.dtype, RRDBNet] = {}
@@ -52,12 +53,12 @@ class TileRunner:
         Args:
             dtype: of the network's numbers. float16 gives way to bfloat16 where they grow too large for it.
             on_advance: called after every tile with the input pixels it covers.
-            side: of a tile, in input pixels, without its context, instead of what suits the device.
+            side: of a tile, in px of the trunk, instead of what suits the device.
 
         Raises:
             OutOfMemory: not even the smallest tile fits.
         """
-        side = side or TILE[self.device.type]
+        side = (side or TILE[self.device.type]) * self.unshuffle
         top = 0
         while top < source.height:
             rows = spans(Span(top, source.height), side)[0]
@@ -93,17 +94,17 @@ class TileRunner:
 
     def _attempt(self, source: Source, tile: Tile, dtype: torch.dtype) -> Tensor | None:
         """The enlarged tile, or None where it does not fit into memory and could be smaller."""
-        multiple = self._network.unshuffle
+        context = CONTEXT * self.unshuffle
         window = Tile(
-            tile.rows.widened(CONTEXT, source.height, multiple),
-            tile.columns.widened(CONTEXT, source.width, multiple),
+            tile.rows.widened(context, source.height, self.unshuffle),
+            tile.columns.widened(context, source.width, self.unshuffle),
         )
         try:
             enlarged = self._enlarged(source, tile, window, dtype)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error, window.area * self.features * MAPS * dtype.itemsize):
+            if not is_out_of_memory(error, self._working_set(window, dtype)):
                 raise
-            if max(tile.rows.length, tile.columns.length) <= SMALLEST_TILE:
+            if max(tile.rows.length, tile.columns.length) <= SMALLEST_TILE * self.unshuffle:
                 raise OutOfMemory("Not even the smallest tile fits into memory. Use a smaller model.") from error
             return None
         return self._attempt(source, tile, torch.bfloat16) if overflowed(enlarged, dtype) else enlarged
@@ -112,14 +113,18 @@ class TileRunner:
         """(h * scale, w * scale, C) float32."""
         x = source.window(window.rows, window.columns)
         channels, height, width = x.shape[1:]
-        multiple = self._network.unshuffle
-        x = F.pad(x.expand(-1, 3, -1, -1), (0, -width % multiple, 0, -height % multiple), mode="replicate")
+        missing = (0, -width % self.unshuffle, 0, -height % self.unshuffle)
+        x = F.pad(x.expand(-1, 3, -1, -1), missing, mode="replicate")
         y = self._network_in(dtype)(x.to(dtype).contiguous(memory_format=torch.channels_last))
         rows, columns = (
             span.times(self.scale).within(whole.times(self.scale)) for span, whole in zip(tile, window, strict=True)
         )
         core = y[0, :, rows, columns].float().permute(1, 2, 0)
         return core if channels == 3 else (core @ core.new_tensor(LUMA))[..., None]
+
+    def _working_set(self, window: Tile, dtype: torch.dtype) -> int:
+        """Bytes that a tile wants at most, for whether it was their lack that stopped it."""
+        return window.area // self.unshuffle**2 * self.features * MAPS * dtype.itemsize
 
     def _network_in(self, dtype: torch.dtype) -> RRDBNet:
         if dtype not in self._placed:
