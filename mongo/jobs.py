@@ -112,6 +112,17 @@ class StaleAttempt(Exception):  # noqa: N818
     """The job was handed on, cancelled or finished elsewhere: what this worker holds is worth nothing."""
 
 
+FIRST_GUESS = 2.0  # s a job, before any was measured
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast jobs are made: seconds each, and how many at once."""
+
+    seconds_each: float
+    at_once: int
+
+
 Position = tuple[datetime, str]
 """A place in the list of jobs, newest first: a job's created_at and id."""
 
@@ -188,6 +199,29 @@ class JobStore:
             query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": job_id}}]
         found = self._jobs.find(query, sort=[("created_at", DESCENDING), ("_id", DESCENDING)], limit=limit)
         return [job for document in found if (job := _from_document(document))]
+
+    @brief
+    def ahead_of(self, job: Job) -> int:
+        """How many jobs of all owners wait longer than this one."""
+        return self._jobs.count_documents({"status": Status.PENDING, "created_at": {"$lt": job.created_at}})
+
+    @brief
+    def waiting(self) -> int:
+        """How many jobs of all owners wait."""
+        return self._jobs.count_documents({"status": Status.PENDING})
+
+    @brief
+    def pace(self, sample: int = 20) -> Pace:
+        """How fast jobs have been made of late."""
+        recent = self._jobs.find(
+            {"status": Status.SUCCESS, "attempt": {"$gt": 0}},
+            {"started_at": 1, "finished_at": 1},
+            sort=[("created_at", DESCENDING)],
+            limit=sample,
+        )
+        seconds = [(job["finished_at"] - job["started_at"]).total_seconds() for job in recent]
+        running = self._jobs.count_documents({"status": Status.STARTED})
+        return Pace(sum(seconds) / len(seconds) if seconds else FIRST_GUESS, max(1, running))
 
     @brief
     def cancel(self, owner: str, job_id: str) -> Job | None:

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     )
     max_input_pixels: int = Field(25_000_000, ge=1, description="Most pixels of an uploaded picture.")
     max_output_pixels: int = Field(200_000_000, ge=1, description="Most pixels of a result.")
+    max_queue: int = Field(1000, ge=1, description="Most tasks that wait; more uploads are answered 429.")
 
     # A job's life
     result_ttl: Seconds = Field(7 * 86400, description="Seconds a finished picture is kept.")

@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from mongo import Store
 from mongo.jobs import DEFAULT_OWNER
 from utils.settings import Settings
+from views.estimates import Estimator
 
 _KEY = "image-upscaler"
 
@@ -19,10 +20,11 @@ class Context:
 
     settings: Settings
     store: Store
+    estimator: Estimator
 
 
 def provide(app: Flask, settings: Settings, store: Store) -> None:
-    app.extensions[_KEY] = Context(settings, store)
+    app.extensions[_KEY] = Context(settings, store, Estimator(store.jobs))
 
 
 def context() -> Context:

@@ -15,7 +15,6 @@ from mongo.jobs import Job, Status, StoredImage
 from utils.errors import Expired, NotReady, ProcessingFailed, UnknownName
 from views.context import context, owner
 from views.picture_names import canonical
-from views.tasks import RETRY_AFTER
 
 blueprint = Blueprint("processed", __name__)
 
@@ -56,7 +55,7 @@ def _explain_absence(job: Job) -> NoReturn:
     if not job.status.is_final:
         raise NotReady(
             f"{job.name} is still being made. Follow its task.",
-            retry_after=RETRY_AFTER,
+            retry_after=context().estimator.of(job).retry_after,
             task_id=job.id,
             progress=round(job.progress, 3),
         )

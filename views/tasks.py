@@ -12,11 +12,11 @@ from flask import Blueprint, Response, g, jsonify, request, url_for
 from mongo.jobs import Job, Position, Status, StoredImage
 from utils.errors import AlreadyEnded, InvalidParameter, UnknownTask
 from views.context import context, owner
+from views.estimates import Estimate
 
 blueprint = Blueprint("tasks", __name__)
 
 PAGE, LARGEST_PAGE = 50, 500  # tasks in one answer of GET /tasks
-RETRY_AFTER = 1  # s; pictures of everyday size take about this long
 
 
 @blueprint.get("/tasks/<task_id>")
@@ -26,11 +26,7 @@ def task(task_id: str) -> Response:
     job = context().store.jobs.get(owner(), task_id)
     if job is None:
         raise _unknown(task_id)
-    response = jsonify(task_document(job))
-    response.headers["Cache-Control"] = "no-store"
-    if not job.status.is_final:
-        response.headers["Retry-After"] = str(RETRY_AFTER)
-    return response
+    return task_response(job)
 
 
 @blueprint.delete("/tasks/<task_id>")
@@ -39,7 +35,7 @@ def cancel(task_id: str) -> Response:
     g.task_id = task_id
     jobs = context().store.jobs
     if cancelled := jobs.cancel(owner(), task_id):
-        return jsonify(task_document(cancelled))
+        return task_response(cancelled)
     if job := jobs.get(owner(), task_id):
         raise AlreadyEnded(f"The task is over: {job.status}. There is nothing to cancel.", task_id=job.id)
     raise _unknown(task_id)
@@ -59,6 +55,24 @@ def tasks() -> Response:
     document: dict[str, Any] = {"tasks": [task_document(job) for job in page], "next": None}
     if len(found) > limit:
         document["next"] = url_for("tasks.tasks", **wanted, limit=limit, cursor=_cursor(page[-1]))
+    return _uncached(document)
+
+
+def task_response(job: Job, **members: Any) -> Response:
+    """The answer that tells how a task stands, with Retry-After while it is not over.
+
+    Args:
+        members: more members of the document.
+    """
+    if job.status.is_final:
+        return _uncached(task_document(job) | members)
+    estimate = context().estimator.of(job)
+    response = _uncached(task_document(job, estimate) | members)
+    response.headers["Retry-After"] = str(estimate.retry_after)
+    return response
+
+
+def _uncached(document: dict[str, Any]) -> Response:
     response = jsonify(document)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -88,8 +102,8 @@ def _read_cursor(value: str) -> Position:
         raise InvalidParameter("The cursor is not one of ours. Take it from `next`.", field="cursor") from None
 
 
-def task_document(job: Job) -> dict[str, Any]:
-    """A job as callers see it."""
+def task_document(job: Job, estimate: Estimate | None = None) -> dict[str, Any]:
+    """A job as callers see it; `estimate` says when one that is not over will be."""
     links = {"self": url_for("tasks.task", task_id=job.id)}
     if job.status is Status.SUCCESS and not job.expired:
         links["result"] = f"/processed/{quote(job.name)}"
@@ -98,6 +112,8 @@ def task_document(job: Job) -> dict[str, Any]:
         "name": job.name,
         "status": job.status,
         "progress": round(job.progress, 3),
+        "position": estimate.position if estimate else None,
+        "eta": _rfc3339(estimate.eta) if estimate else None,
         "created_at": _rfc3339(job.created_at),
         "started_at": _rfc3339(job.started_at),
         "finished_at": _rfc3339(job.finished_at),

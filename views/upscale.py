@@ -7,17 +7,18 @@ from datetime import timedelta
 from http import HTTPStatus
 from itertools import chain, count, repeat
 from pathlib import Path
+from typing import Any
 
 import structlog
-from flask import Blueprint, Response, g, jsonify, url_for
+from flask import Blueprint, Response, g, url_for
 
 from celery_app import BrokerUnavailable, send_upscale
 from mongo.jobs import Job, NameTaken, Status, StoredImage
-from utils.errors import NameConflict, ServiceError
+from utils.errors import NameConflict, QueueFull, ServiceError
 from views.context import context, owner
 from views.idempotency import answered_once
 from views.picture_names import picture_name
-from views.tasks import RETRY_AFTER, task_document
+from views.tasks import task_response
 from views.upload_form import Upload, read_upload
 
 blueprint = Blueprint("upscale", __name__)
@@ -91,7 +92,17 @@ def _create_job(upload: Upload, name: str) -> Job:
         job = done.copy_for(name, keep=timedelta(seconds=context().settings.result_ttl))
         jobs.create(job)
         return job
+    _check_queue()
     return _store_upload(upload, name)
+
+
+def _check_queue() -> None:
+    limit = context().settings.max_queue
+    if context().store.jobs.waiting() >= limit:
+        raise QueueFull(
+            f"{limit} tasks are waiting already. Try again later.",
+            retry_after=context().estimator.until_there_is_room(),
+        )
 
 
 def _store_upload(upload: Upload, name: str) -> Job:
@@ -124,28 +135,22 @@ def _send(job: Job) -> None:
         log.warning("task not sent yet", task_id=job.id, reason=str(error))
 
 
-def _accepted(job: Job) -> Response:
-    response = jsonify(task_document(job))
+def _accepted(job: Job, **members: Any) -> Response:
+    response = task_response(job, **members)
     response.headers["Location"] = url_for("tasks.task", task_id=job.id)
-    if not job.status.is_final:
-        response.status_code = HTTPStatus.ACCEPTED
-        response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.status_code = HTTPStatus.OK if job.status.is_final else HTTPStatus.ACCEPTED
     return response
 
 
 def _duplicate(holder: Job, upload: Upload) -> Response:
     """The name has a current task: name it, and say whether it is the same picture and request."""
-    document = task_document(holder) | {
-        "duplicate": True,
-        "same_image": upload.sha256 == holder.source.sha256,
-        "same_request": upload.wishes == holder.request,
-    }
-    response = jsonify(document | {"detail": _duplicate_detail(holder)})
-    response.headers["Location"] = url_for("tasks.task", task_id=holder.id)
-    if holder.status is not Status.SUCCESS:
-        response.status_code = HTTPStatus.ACCEPTED
-        response.headers["Retry-After"] = str(RETRY_AFTER)
-    return response
+    return _accepted(
+        holder,
+        duplicate=True,
+        same_image=upload.sha256 == holder.source.sha256,
+        same_request=upload.wishes == holder.request,
+        detail=_duplicate_detail(holder),
+    )
 
 
 def _duplicate_detail(holder: Job) -> str:

@@ -223,3 +223,18 @@ def test_a_list_that_cannot_be_is_refused(service: Service, query: str) -> None:
     answer = service.get(f"/tasks?{query}")
     assert answer.status_code == 422
     assert answer.json()["field"] == query.partition("=")[0]
+
+
+# --- The queue -----------------------------------------------------------------------------------
+
+
+def test_a_waiting_task_knows_its_place_and_when_it_will_be_done(service: Service, name: str) -> None:
+    sent = [service.upload_bytes(noise(1200, 1200), f"{number}-{name}") for number in range(4)]
+    last = service.get(sent[-1].headers["Location"])
+    task = last.json()
+    assert task["position"] is None or task["position"] >= 1
+    assert task["eta"] > task["created_at"]
+    assert 1 <= int(last.headers["Retry-After"]) <= 60
+    for answer in sent:
+        ended = service.wait_for(answer.json()["task_id"])
+        assert ended["position"] is ended["eta"] is None
