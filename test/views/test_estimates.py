@@ -35,7 +35,8 @@ def test_without_history_there_is_a_first_guess(store: Store) -> None:
 def test_the_queue_and_the_pace_of_late_decide(store: Store) -> None:
     for number in range(3):
         store.jobs.create(finished_job(f"done-{number}.png", seconds=10))
-    jobs = [new_job(f"waiting-{number}.png") for number in range(4)]
+    now = datetime.now(UTC)
+    jobs = [replace(new_job(f"waiting-{n}.png"), created_at=now + timedelta(seconds=n)) for n in range(4)]
     for job in jobs:
         store.jobs.create(job)
     estimate = Estimator(store.jobs).of(jobs[3])
