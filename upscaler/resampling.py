@@ -1,7 +1,7 @@
 """Antialiased bicubic resizing of a picture that arrives in bands of rows.
 
 The kernel is Keys' cubic with a = -0.5, widened when shrinking, as in Pillow and in torch's
-antialiased interpolation. Everything is float32; nothing is rounded or clamped here.
+antialiased interpolation. Nothing is rounded here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ A = -0.5
 def resized(bands: Iterator[Tensor], source: Size, target: Size) -> Iterator[Tensor]:
     """Bands (h, W, C) of a picture of size `source` -> bands (h', W', C) of size `target`, in order.
 
-    An output row leaves as soon as the last input row it needs has come.
+    An output row leaves as soon as the last input row it needs has come. What the network shoots beyond
+    0..1 is cut off first, as it would be in a picture of its own size.
     """
     if source == target:
         yield from bands
@@ -32,7 +33,7 @@ def resized(bands: Iterator[Tensor], source: Size, target: Size) -> Iterator[Ten
     held = torch.empty(0)
     held_from = done = arrived = 0
     for band in bands:
-        wide = _resized_across(band, target[0])
+        wide = _resized_across(band.clamp(0, 1), target[0])
         arrived += len(wide)
         held = torch.cat((held, wide)) if len(held) else wide
         ready = taps.ready(arrived)
