@@ -8,6 +8,7 @@ from flask import Flask
 
 from celery_app import app as celery_app
 from celery_app import make_celery
+from celery_app.announcements import Announcer
 from mongo import open_store
 from utils.local_run import run_everything
 from utils.logging import configure_logging
@@ -31,7 +32,7 @@ def create_app() -> Flask:
     app = Flask(__name__, template_folder="views/templates", static_folder="views/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_FIELDS_BYTES
     app.json.sort_keys = app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    provide(app, settings, open_store(settings))
+    provide(app, settings, open_store(settings, Announcer(settings)))
     register(app)
     return app
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from celery.signals import beat_embedded_init, worker_process_init
 
+from celery_app.announcements import Announcer
 from mongo import Store, open_store
 from upscaler.catalog import find_model
 from upscaler.engine_cache import EngineCache
@@ -33,7 +34,7 @@ def the_worker() -> Worker:
     """This process's own. Made on first use, which is after the fork: neither PyMongo nor CUDA survives one."""
     settings = load_settings()
     engines = EngineCache(settings.models_folder, settings.device, settings.precision)
-    return Worker(settings, open_store(settings), engines)
+    return Worker(settings, open_store(settings, Announcer(settings)), engines)
 
 
 @worker_process_init.connect

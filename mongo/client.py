@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from utils.settings import Settings
 
 Document = dict[str, Any]
+Announce = Callable[[str, str], None]
+"""Is told the owner and the id of a job that was just made or changed. Must not fail."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -51,10 +54,13 @@ class Store:
         self.client.close()
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Store:
     """A store on the server of `settings`. Connects on first use, so the server may still be starting.
 
     Call it after forking: a MongoClient must not cross a fork.
+
+    Args:
+        announce: where whoever waits for jobs is to be told of their changes.
 
     Raises:
         SettingsError: MONGO_URL cannot be read.
@@ -67,7 +73,9 @@ def open_store(settings: Settings) -> Store:
     database = client[settings.mongo_database]
     return Store(
         client=client,
-        jobs=JobStore(database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
+        jobs=JobStore(
+            database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts, announce=announce
+        ),
         uploads=ImageStore(database, "uploads"),
         results=ImageStore(database, "results"),
         idempotency_keys=IdempotencyStore(database),

@@ -10,7 +10,7 @@ refused once the job was handed on.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,7 +21,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from mongo.client import Document, brief, translated
+from mongo.client import Announce, Document, brief, translated
 from utils.errors import ServiceError, WorkerLost
 from utils.upscale_request import UpscaleRequest
 
@@ -133,8 +133,11 @@ class JobStore:
     All times of leases are MongoDB's own (`$$NOW`), so clocks of workers that differ do no harm.
     """
 
-    def __init__(self, database: Database[Document], *, lease_seconds: int, max_attempts: int) -> None:
+    def __init__(
+        self, database: Database[Document], *, lease_seconds: int, max_attempts: int, announce: Announce
+    ) -> None:
         self._jobs = database["jobs"]
+        self._announce = announce
         self._lease_ms = lease_seconds * 1000
         self._max_attempts = max_attempts
         self._indexed = False
@@ -159,6 +162,7 @@ class JobStore:
                     raise NameTaken(holder) from None
                 # The holder ended between the insert and the look: the name is free now.
             else:
+                self._announce(job.owner, job.id)
                 return
 
     @brief
@@ -201,6 +205,19 @@ class JobStore:
         return [job for document in found if (job := _from_document(document))]
 
     @brief
+    def many(self, job_ids: Collection[str]) -> list[Job]:
+        """Those of the jobs that there are, of whatever owner, in any order."""
+        found = self._jobs.find({"_id": {"$in": list(job_ids)}})
+        return [job for document in found if (job := _from_document(document))]
+
+    @brief
+    def running(self, owner: str) -> list[Job]:
+        """The owner's jobs that wait or run, oldest first."""
+        waiting = {"owner": owner, "status": {"$in": [Status.PENDING, Status.STARTED]}}
+        found = self._jobs.find(waiting, sort=[("created_at", ASCENDING)])
+        return [job for document in found if (job := _from_document(document))]
+
+    @brief
     def ahead_of(self, job: Job) -> int:
         """How many jobs of all owners wait longer than this one."""
         return self._jobs.count_documents({"status": Status.PENDING, "created_at": {"$lt": job.created_at}})
@@ -239,7 +256,8 @@ class JobStore:
             },
             "$unset": {"lease_until": ""},
         }
-        return _from_document(self._jobs.find_one_and_update(waiting, change, return_document=ReturnDocument.AFTER))
+        found = self._jobs.find_one_and_update(waiting, change, return_document=ReturnDocument.AFTER)
+        return self._announced(_from_document(found))
 
     @brief
     def let_go(self, job: Job) -> bool:
@@ -270,29 +288,28 @@ class JobStore:
         One atomic update, so that a message delivered twice is harmless. The attempt is counted before
         anything is done with the picture, so that one that kills its worker cannot go round for ever.
         """
-        return _from_document(
-            self._jobs.find_one_and_update(
-                {
-                    "_id": job_id,
-                    "$or": [
-                        {"status": Status.PENDING},
-                        {**LEASE_RUN_OUT, "attempt": {"$lt": self._max_attempts}},
-                    ],
-                },
-                [
-                    {
-                        "$set": {
-                            "status": Status.STARTED,
-                            "attempt": {"$add": ["$attempt", 1]},
-                            "started_at": "$$NOW",
-                            "lease_until": {"$add": ["$$NOW", self._lease_ms]},
-                            "progress": 0.0,
-                        }
-                    }
+        found = self._jobs.find_one_and_update(
+            {
+                "_id": job_id,
+                "$or": [
+                    {"status": Status.PENDING},
+                    {**LEASE_RUN_OUT, "attempt": {"$lt": self._max_attempts}},
                 ],
-                return_document=ReturnDocument.AFTER,
-            )
+            },
+            [
+                {
+                    "$set": {
+                        "status": Status.STARTED,
+                        "attempt": {"$add": ["$attempt", 1]},
+                        "started_at": "$$NOW",
+                        "lease_until": {"$add": ["$$NOW", self._lease_ms]},
+                        "progress": 0.0,
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
         )
+        return self._announced(_from_document(found))
 
     @translated
     def heartbeat(self, job: Job, progress: float) -> bool:
@@ -308,6 +325,7 @@ class JobStore:
         )
         if found is None:
             raise StaleAttempt(job.id)
+        self._announce(job.owner, job.id)
         return bool(found["cancel_requested"])
 
     def succeed(self, job: Job, result: StoredImage, keep: timedelta) -> None:
@@ -345,6 +363,7 @@ class JobStore:
         }
         if self._jobs.update_one(_held(job), update).matched_count == 0:
             raise StaleAttempt(job.id)
+        self._announce(job.owner, job.id)
 
     # --- What the sweep does --------------------------------------------------------------------
 
@@ -423,6 +442,11 @@ class JobStore:
         # Not `distinct`, whose answer is one document, and so full with half a million ids.
         found = self._jobs.find({f"{image}.file_id": {"$ne": None}}, {f"{image}.file_id": 1})
         return {job[image]["file_id"] for job in found}
+
+    def _announced(self, job: Job | None) -> Job | None:
+        if job:
+            self._announce(job.owner, job.id)
+        return job
 
     def _ensure_indexes(self) -> None:
         if self._indexed:

@@ -128,6 +128,12 @@ class MethodNotAllowed(ServiceError):
     code, status, title = "method_not_allowed", 405, "This method is not allowed here"
 
 
+class ForeignOrigin(ServiceError):
+    """A page of another site tried to open a WebSocket here."""
+
+    code, status, title = "foreign_origin", 403, "Pages of other sites may not do this"
+
+
 # --- Images -------------------------------------------------------------------------------------
 
 
@@ -234,6 +240,12 @@ class WorkerLost(ServiceError):
 
 
 # --- What the service stands on -----------------------------------------------------------------
+
+
+class TooManyStreams(ServiceError):
+    """As many event streams are open as WEB_STREAMS allows."""
+
+    code, status, title = "too_many_streams", 503, "Too many event streams are open"
 
 
 class StoreUnavailable(ServiceError):

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from celery_app.announcements import Listener
 from mongo import Store
 from mongo.jobs import DEFAULT_OWNER
 from utils.settings import Settings
 from views.estimates import Estimator
+from views.lookout import Lookout
 
 _KEY = "image-upscaler"
 
@@ -21,15 +23,23 @@ class Context:
     settings: Settings
     store: Store
     estimator: Estimator
+    lookout: Lookout
 
 
 def provide(app: Flask, settings: Settings, store: Store) -> None:
-    app.extensions[_KEY] = Context(settings, store, Estimator(store.jobs))
+    app.extensions[_KEY] = Context(
+        settings, store, Estimator(store.jobs), Lookout(store.jobs, Listener(settings), settings.web_streams)
+    )
 
 
 def context() -> Context:
     """The parts of the application that the present request came to."""
-    found: Context = current_app.extensions[_KEY]
+    return context_of(current_app)
+
+
+def context_of(app: Flask) -> Context:
+    """The parts of `app`."""
+    found: Context = app.extensions[_KEY]
     return found
 
 

@@ -13,6 +13,7 @@ from mongo.jobs import Job, Position, Status, StoredImage
 from utils.errors import AlreadyEnded, InvalidParameter, UnknownTask
 from views.context import context, owner
 from views.estimates import Estimate
+from views.waiting import asked_wait, wait_for_end
 
 blueprint = Blueprint("tasks", __name__)
 
@@ -21,24 +22,20 @@ PAGE, LARGEST_PAGE = 50, 500  # tasks in one answer of GET /tasks
 
 @blueprint.get("/tasks/<task_id>")
 def task(task_id: str) -> Response:
-    """The task's state: one read of MongoDB."""
+    """The task's state: one read of MongoDB. With `?wait=N` the answer waits for the task's end, N seconds at most."""
     g.task_id = task_id
-    job = context().store.jobs.get(owner(), task_id)
-    if job is None:
-        raise _unknown(task_id)
-    return task_response(job)
+    seconds = asked_wait()
+    return task_response(wait_for_end(find_task(task_id), seconds))
 
 
 @blueprint.delete("/tasks/<task_id>")
 def cancel(task_id: str) -> Response:
     """Cancel a task that waits or runs; its name is free at once, and a worker stops at its next tile."""
     g.task_id = task_id
-    jobs = context().store.jobs
-    if cancelled := jobs.cancel(owner(), task_id):
+    if cancelled := context().store.jobs.cancel(owner(), task_id):
         return task_response(cancelled)
-    if job := jobs.get(owner(), task_id):
-        raise AlreadyEnded(f"The task is over: {job.status}. There is nothing to cancel.", task_id=job.id)
-    raise _unknown(task_id)
+    job = find_task(task_id)
+    raise AlreadyEnded(f"The task is over: {job.status}. There is nothing to cancel.", task_id=job.id)
 
 
 @blueprint.get("/tasks")
@@ -78,8 +75,15 @@ def _uncached(document: dict[str, Any]) -> Response:
     return response
 
 
-def _unknown(task_id: str) -> UnknownTask:
-    return UnknownTask(f"No task has the id {task_id!r}. Ids come from POST /upscale.")
+def find_task(task_id: str) -> Job:
+    """The job of that id.
+
+    Raises:
+        UnknownTask: the owner has none.
+    """
+    if job := context().store.jobs.get(owner(), task_id):
+        return job
+    raise UnknownTask(f"No task has the id {task_id!r}. Ids come from POST /upscale.")
 
 
 def _limit(value: str) -> int:
@@ -104,7 +108,7 @@ def _read_cursor(value: str) -> Position:
 
 def task_document(job: Job, estimate: Estimate | None = None) -> dict[str, Any]:
     """A job as callers see it; `estimate` says when one that is not over will be."""
-    links = {"self": url_for("tasks.task", task_id=job.id)}
+    links = {"self": url_for("tasks.task", task_id=job.id), "events": url_for("events.task_events", task_id=job.id)}
     if job.status is Status.SUCCESS and not job.expired:
         links["result"] = f"/processed/{quote(job.name)}"
     return {

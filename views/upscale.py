@@ -20,6 +20,7 @@ from views.idempotency import answered_once
 from views.picture_names import picture_name
 from views.tasks import task_response
 from views.upload_form import Upload, read_upload
+from views.waiting import preferred_wait, wait_for_end
 
 blueprint = Blueprint("upscale", __name__)
 log = structlog.get_logger()
@@ -37,11 +38,11 @@ def _answer(upload: Upload) -> Response:
         job = _take_in(upload)
     except NameTaken as taken:
         g.task_id = taken.job.id
-        return _duplicate(taken.job, upload)
+        return _duplicate(wait_for_end(taken.job, preferred_wait()), upload)
     g.task_id = job.id
     if job.status is Status.PENDING:
         _send(job)
-    return _accepted(job)
+    return _accepted(wait_for_end(job, preferred_wait()))
 
 
 def _take_in(upload: Upload) -> Job:
@@ -139,6 +140,8 @@ def _accepted(job: Job, **members: Any) -> Response:
     response = task_response(job, **members)
     response.headers["Location"] = url_for("tasks.task", task_id=job.id)
     response.status_code = HTTPStatus.OK if job.status.is_final else HTTPStatus.ACCEPTED
+    if job.status.is_final and (seconds := preferred_wait()):
+        response.headers["Preference-Applied"] = f"wait={seconds}"
     return response
 
 

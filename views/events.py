@@ -1,0 +1,160 @@
+"""Tasks as they go on: `GET /tasks/<id>/events` as server-sent events, `GET /ws/notifications` as a WebSocket.
+
+Both tell the same three kinds of events. `state` comes first and says how the task stands, `progress` follows
+whenever that has changed (once a second at most: a worker's heartbeat tells of it), `end` is the last one. Each
+carries the whole task, so a client that missed some has missed nothing.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, current_app, g, request, stream_with_context
+from flask.blueprints import BlueprintSetupState
+from flask_sock import Sock
+from simple_websocket import Server
+
+from mongo.jobs import Job
+from utils.errors import ForeignOrigin, StoreUnavailable
+from views.context import context, owner
+from views.lookout import News, Watch
+from views.tasks import find_task, task_document
+
+blueprint = Blueprint("events", __name__)
+sockets = Sock()
+
+HEARTBEAT = 15.0  # s; a client that left is noticed by then, and a proxy sees that the connection lives
+RECONNECT_AFTER = 2000  # ms; what EventSource waits before it comes back
+
+# What is on its way to a client that does not read stays small, and so does the time that it is kept.
+SEND_BUFFER = 32 * 1024  # bytes
+PATIENCE = 15.0  # s
+LONGEST_MESSAGE = 1024  # bytes; who sends more than that over a WebSocket, which is to be listened to, is cut off
+
+Kind = Literal["state", "progress", "end"]
+
+
+@blueprint.record_once
+def _configure_sockets(setup: BlueprintSetupState) -> None:
+    setup.app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": HEARTBEAT, "max_message_size": LONGEST_MESSAGE}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One message of a stream."""
+
+    kind: Kind
+    id: str
+    document: dict[str, Any]
+
+    def as_sse(self) -> str:
+        return f"event: {self.kind}\nid: {self.id}\ndata: {current_app.json.dumps(self.document)}\n\n"
+
+    def as_json(self) -> str:
+        return current_app.json.dumps({"event": self.kind, "id": self.id, "data": self.document})
+
+
+@blueprint.get("/tasks/<task_id>/events")
+def task_events(task_id: str) -> Response:
+    """The task's events, from its present state to its end.
+
+    A client that comes back with the Last-Event-ID of an event gets only what is newer; one that has seen the
+    end gets 204, which tells an EventSource not to come again.
+    """
+    g.task_id = task_id
+    job = find_task(task_id)
+    is_known = request.headers.get("Last-Event-ID") == event_id(job)
+    if is_known and job.status.is_final:
+        return Response(status=HTTPStatus.NO_CONTENT)
+    watch = context().lookout.watch_job(job, is_known=is_known)
+    response = Response(stream_with_context(_as_sse(watch)), mimetype="text/event-stream")
+    # Not in the generator: it never runs where the client left before the first byte, or asked with HEAD.
+    response.call_on_close(watch.leave)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx passes on every event at once
+    return response
+
+
+@blueprint.before_request
+def _refuse_foreign_pages() -> None:
+    """Browsers let a page of any site open a WebSocket to any other, and name the page's origin."""
+    origin = request.headers.get("Origin")
+    if request.path == "/ws/notifications" and origin and urlsplit(origin).netloc != request.host:
+        raise ForeignOrigin(f"Notifications are for pages of {request.host}, and this one is of {origin}.")
+
+
+@sockets.route("/ws/notifications", bp=blueprint)
+def notifications(connection: Server) -> None:
+    """The events of all tasks of one owner: of those that wait or run now, and of those to come."""
+    connection.input_buffer = deque(maxlen=0)  # what a client says is neither asked for nor kept
+    with context().lookout.watch_owner(owner()) as watch, suppress(OSError):
+        client = _Client(connection.sock)
+        for news in watch.news(HEARTBEAT):
+            if not (connection.connected and client.takes_more()):
+                return
+            for event in events_of(news):
+                connection.send(event.as_json())
+
+
+def events_of(news: News | None) -> Iterator[Event]:
+    """What there is to tell of `news`: for a task that is over by the time it is first told of, state and end."""
+    if news is None:
+        return
+    document, number = _document(news.job), event_id(news.job)
+    if news.is_first:
+        yield Event("state", number, document)
+    if news.job.status.is_final:
+        yield Event("end", number, document)
+    elif not news.is_first:
+        yield Event("progress", number, document)
+
+
+def event_id(job: Job) -> str:
+    """The same for every process and at any time, so that a client can come back to another server."""
+    return f"{job.attempt}-{job.status}-{job.progress:.3f}"
+
+
+def _as_sse(watch: Watch) -> Iterator[str]:
+    client = _Client(request.environ.get("gunicorn.socket"))
+    yield f"retry: {RECONNECT_AFTER}\n\n"
+    for news in watch.news(HEARTBEAT):
+        if not client.takes_more():
+            return
+        yield "".join(event.as_sse() for event in events_of(news)) or ":\n\n"
+        if news and news.job.status.is_final:
+            return
+
+
+def _document(job: Job) -> dict[str, Any]:
+    if job.status.is_final:
+        return task_document(job)
+    try:
+        return task_document(job, context().estimator.of(job))
+    except StoreUnavailable:
+        return task_document(job)  # the stream goes on without an estimate
+
+
+class _Client:
+    """The one at the other end of a stream, who may have stopped reading.
+
+    Args:
+        connection: None where the web server does not tell; then it has to take care of that itself.
+    """
+
+    def __init__(self, connection: socket.socket | None) -> None:
+        self._poll = select.poll() if connection else None
+        if connection and self._poll:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            self._poll.register(connection, select.POLLOUT)
+
+    def takes_more(self) -> bool:
+        """Whether an event can be sent without waiting for the client. It gets PATIENCE seconds to make room."""
+        return self._poll is None or any(state == select.POLLOUT for _, state in self._poll.poll(PATIENCE * 1000))

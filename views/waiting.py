@@ -1,0 +1,54 @@
+"""Answers that wait for a task's end: `?wait=N` on reading it, `Prefer: wait=N` on making it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from flask import request
+from werkzeug.http import parse_dict_header
+
+from mongo.jobs import Job
+from utils.errors import InvalidParameter, TooManyStreams
+from views.context import context
+
+LONGEST_WAIT = 60  # s; less than proxies wait for an answer
+
+
+def wait_for_end(job: Job, seconds: float) -> Job:
+    """The job once it has ended, or as it stands after `seconds`.
+
+    Does not wait where as many requests wait already as may: an early answer is a right answer too.
+    """
+    if job.status.is_final or seconds <= 0:
+        return job
+    deadline = time.monotonic() + seconds
+    with suppress(TooManyStreams), context().lookout.watch_job(job) as watch:
+        while not job.status.is_final and (news := watch.next(deadline - time.monotonic())):
+            job = news.job
+    return job
+
+
+def asked_wait() -> int:
+    """Seconds that the query parameter `wait` asks for; 0 without it.
+
+    Raises:
+        InvalidParameter: it is no number from 0 to LONGEST_WAIT.
+    """
+    value = request.args.get("wait", "0")
+    if not (_is_number(value) and int(value) <= LONGEST_WAIT):
+        raise InvalidParameter(f"wait={value!r} is not valid: it can be 0 to {LONGEST_WAIT} seconds.", field="wait")
+    return int(value)
+
+
+def preferred_wait() -> int:
+    """Seconds that the header `Prefer: wait=N` (RFC 7240) asks for, LONGEST_WAIT at most; 0 without it.
+
+    A preference that cannot be understood is ignored, as the standard wants it.
+    """
+    value = parse_dict_header(request.headers.get("Prefer", "").lower().replace(";", ",")).get("wait") or ""
+    return min(int(value), LONGEST_WAIT) if _is_number(value) else 0
+
+
+def _is_number(value: str) -> bool:
+    return value.isascii() and value.isdigit()
