@@ -30,6 +30,7 @@ export class Card {
       name: part("card-name"),
       facts: part("card-facts"),
       status: part("card-status"),
+      cancel: part("cancel"),
       compare: part("compare"),
       download: part("download"),
       remove: part("remove"),
@@ -56,6 +57,7 @@ export class Card {
     this.#showThumbnail(picture.file);
     this.#showProgress(words.progress, picture.name);
     this.#showNotice(words.notice);
+    this.#showCancel(picture, state);
     this.#showResult(picture, state);
     this.#offerActions(picture, state);
   }
@@ -103,6 +105,13 @@ export class Card {
     this.#parts.noticeText.textContent = notice?.text ?? "";
   }
 
+  #showCancel(picture, { phase }) {
+    const { cancel } = this.#parts;
+    cancel.hidden = phase !== "pending" && phase !== "started";
+    cancel.setAttribute("aria-label", `Cancel ${picture.name}`);
+    cancel.onclick = () => picture.cancel();
+  }
+
   #showResult(picture, { phase, task }) {
     const { compare, download } = this.#parts;
     const isDone = phase === "done";
@@ -145,22 +154,25 @@ export class Card {
 
 /** What can be done, by buttons, where it did not simply go well. */
 async function actions(picture, { phase, task, problem, duplicate }) {
+  // The service takes the next number itself, should that one be taken too.
+  const renamed = uploadAs(nextName(picture.name), () => picture.upload("rename"));
   if (phase === "taken") {
-    const show = button("Show that picture", () => picture.becomeHolder(task.task_id));
-    return [uploadAs(picture, nextName(picture.name)), show];
+    return [renamed, button("Show that picture", () => picture.becomeHolder(task.task_id))];
   }
-  if (phase === "done" && duplicate && !duplicate.same_request) return [uploadAs(picture, nextName(picture.name))];
-  if (phase === "expired") return [button("Make it again", () => picture.upload())];
+  if (phase === "done" && duplicate && !duplicate.same_request) {
+    return [renamed, button("Replace that result", () => picture.upload("replace"))];
+  }
+  if (phase === "expired" || phase === "cancelled") return [button("Make it again", () => picture.upload())];
   if (phase !== "failed") return [];
   if (NAME_AT_FAULT.has(problem.code)) {
     const name = await mendedName(picture.file, picture.name);
-    return name === picture.name ? [] : [uploadAs(picture, name)];
+    return name === picture.name ? [] : [uploadAs(name, () => picture.rename(name))];
   }
   return FILE_AT_FAULT.has(problem.code) ? [] : [button("Try again", () => picture.upload())];
 }
 
-function uploadAs(picture, name) {
-  return button(`Upload as “${name}”`, () => picture.uploadAs(name));
+function uploadAs(name, onClick) {
+  return button(`Upload as “${name}”`, onClick);
 }
 
 function button(label, onClick) {

@@ -26,6 +26,12 @@ export function formatDuration(from, to) {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
+/** A rough time to wait, such as "about 20 s left". */
+export function formatLeft(seconds) {
+  if (seconds < 60) return `about ${Math.max(5, Math.round(seconds / 5) * 5)} s left`;
+  return `about ${Math.round(seconds / 60)} min left`;
+}
+
 /** An RFC 3339 moment in the visitor's own time and manner of writing. */
 export function formatMoment(moment) {
   return new Date(moment).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });

@@ -7,21 +7,23 @@
  *     queued
  *     uploading  progress
  *     taken      task: that of the other picture which has the name
- *     pending    task
- *     started    task
+ *     pending    task, secondsLeft: what the service thinks, or null
+ *     started    task, secondsLeft
  *     done       task, duplicate: the answer to the upload where the picture had been made before, else null
  *     expired    task
+ *     cancelled
  *     failed     problem: a Problem
  *     unknown    (a remembered task that the service has forgotten)
  */
 
-import { Problem, getTask, postPicture } from "./api.js";
+import { Problem, cancelTask, getTask, newKey, postPicture } from "./api.js";
 import { formatBytes } from "./format.js";
 import { forget, originalOf, remember } from "./memory.js";
-import { nextName } from "./names.js";
 import { pause, persist } from "./patience.js";
 
 const POLL_SECONDS = 1; // where the service names no other
+// The service says when the task may have ended; people also want to see how far it is.
+const LONGEST_POLL_SECONDS = 3;
 
 /** One upload at a time: the first pictures are made while the others are still on their way. */
 let lastUpload = Promise.resolve();
@@ -31,7 +33,6 @@ export class Picture {
   #listener;
   #optionsOf;
   #mostBytes;
-  #options = {};
 
   /**
    * @param {object} what
@@ -53,28 +54,34 @@ export class Picture {
     this.#mostBytes = mostBytes;
   }
 
-  /** Upload the file with the present options and follow its task. */
-  upload() {
+  /**
+   * Upload the file with the present options and follow its task.
+   *
+   * @param {"return" | "rename" | "replace"} onConflict what is to happen where the name has a task already
+   */
+  upload(onConflict = "return") {
     return this.#told(async () => {
-      this.#options = this.#optionsOf();
-      const answer = await this.#send();
+      const fields = this.#optionsOf();
+      if (onConflict !== "return") fields.on_conflict = onConflict;
+      const answer = await this.#send(fields);
       if (isOfAnother(answer.task)) return this.#show({ phase: "taken", task: answer.task });
       return this.#follow(answer);
     });
   }
 
-  /** Upload under another name, or, should that belong to another picture too, the next one in the row. */
-  uploadAs(name) {
-    return this.#told(async () => {
-      this.#options = this.#optionsOf();
-      this.name = name;
-      let answer = await this.#send();
-      while (isOfAnother(answer.task)) {
-        this.name = nextName(this.name);
-        answer = await this.#send();
-      }
-      return this.#follow(answer);
-    });
+  /** Upload under another name. */
+  rename(name) {
+    this.name = name;
+    return this.upload();
+  }
+
+  /** Cancel the task. Whether that was in time is seen when it is looked at next. */
+  async cancel() {
+    try {
+      await persist(() => cancelTask(this.taskId, this.#signal), this.#signal);
+    } catch (error) {
+      if (!(error instanceof Problem || this.#signal.aborted)) throw error; // a Problem: it is over already
+    }
   }
 
   /** Go on where an earlier visit was. */
@@ -119,21 +126,22 @@ export class Picture {
     }
   }
 
-  #send() {
+  #send(fields) {
     this.#show({ phase: "queued" });
+    const key = newKey();
     const sent = lastUpload.then(async () => {
       this.#signal.throwIfAborted();
       await checkFile(this.file, this.#mostBytes);
-      return persist(() => this.#post(), this.#signal);
+      return persist(() => this.#post(fields, key), this.#signal);
     });
     lastUpload = sent.catch(() => {}); // the next one does not care
     return sent;
   }
 
-  #post() {
+  #post(fields, key) {
     const onProgress = (progress) => this.#show({ phase: "uploading", progress });
     onProgress(0);
-    return postPicture({ file: this.file, name: this.name, options: this.#options }, { onProgress, signal: this.#signal });
+    return postPicture({ file: this.file, name: this.name, fields, key }, { onProgress, signal: this.#signal });
   }
 
   #look(id) {
@@ -141,15 +149,15 @@ export class Picture {
   }
 
   /** Show how a task goes on until it has ended. */
-  async #follow({ task, retryAfter }) {
+  async #follow({ task, retryAfter, secondsLeft }) {
     const id = task.task_id;
     const duplicate = task.duplicate ? task : null;
     if (this.taskId !== id) this.#take(id);
     this.name = task.name;
     while (task.status === "PENDING" || task.status === "STARTED") {
-      this.#show({ phase: task.status.toLowerCase(), task });
-      await pause(retryAfter ?? POLL_SECONDS, this.#signal);
-      ({ task, retryAfter } = await this.#look(id));
+      this.#show({ phase: task.status.toLowerCase(), task, secondsLeft });
+      await pause(Math.min(retryAfter ?? POLL_SECONDS, LONGEST_POLL_SECONDS), this.#signal);
+      ({ task, retryAfter, secondsLeft } = await this.#look(id));
     }
     this.#show(ending(task, duplicate));
   }
@@ -168,9 +176,9 @@ function isOfAnother(task) {
 }
 
 function ending(task, duplicate) {
-  if (task.status === "SUCCESS") return task.links.result ? { phase: "done", task, duplicate } : { phase: "expired", task };
-  const error = task.error ?? { code: "cancelled", title: "Cancelled", detail: "The task was cancelled." };
-  return { phase: "failed", problem: new Problem(error) };
+  if (task.status === "FAILURE") return { phase: "failed", problem: new Problem(task.error) };
+  if (task.status === "REVOKED") return { phase: "cancelled" };
+  return task.links.result ? { phase: "done", task, duplicate } : { phase: "expired", task };
 }
 
 /** What can be known without the service, which need not receive 60 MiB to refuse them. */

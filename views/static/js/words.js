@@ -1,6 +1,8 @@
 /** What is said of a picture in each of its phases (see picture.js). */
 
-import { formatBytes, formatDuration, formatMoment, formatPercent, formatSize } from "./format.js";
+import { formatBytes, formatDuration, formatLeft, formatMoment, formatPercent, formatSize } from "./format.js";
+
+const WORTH_TELLING = 3; // s
 
 /**
  * @returns {{
@@ -34,18 +36,18 @@ const PHASES = {
       text: "Each name can be used once here. Upload yours under another one, or see the picture that has it.",
     },
   }),
-  pending: ({ task }) => ({
-    status: "In the queue",
+  pending: ({ task, secondsLeft }) => ({
+    status: [queuePlace(task), ...timeLeft(secondsLeft)].join(", "),
     facts: sourceFacts(task),
     progress: "unmeasured",
   }),
-  started: ({ task }) => ({
-    status: `Being made, ${formatPercent(task.progress)}`,
+  started: ({ task, secondsLeft }) => ({
+    status: [`Being made, ${formatPercent(task.progress)}`, ...timeLeft(secondsLeft)].join(", "),
     facts: sourceFacts(task),
     progress: task.progress,
   }),
   done: ({ task, duplicate }) => ({
-    status: `Done in ${formatDuration(task.started_at, task.finished_at)}`,
+    status: task.started_at === task.finished_at ? "Done at once" : `Done in ${formatDuration(task.started_at, task.finished_at)}`,
     facts: `${formatSize(task.source)} → ${formatSize(task.result)} · ${task.result.format} · ${formatBytes(task.result.bytes)}`,
     notice: duplicate && { tone: "plain", ...duplicateWords(duplicate) },
   }),
@@ -58,6 +60,11 @@ const PHASES = {
       text: "Results are kept for a limited time. Upload the picture again to make it anew.",
     },
   }),
+  cancelled: (state, { file }) => ({
+    status: "Cancelled",
+    facts: file ? formatBytes(file.size) : "",
+    notice: { tone: "caution", title: "The task was cancelled.", text: "Nothing was made of the picture." },
+  }),
   failed: ({ problem }, { file }) => ({
     status: "Failed",
     facts: file ? formatBytes(file.size) : "",
@@ -69,6 +76,15 @@ function sourceFacts({ source }) {
   return `${formatSize(source)} · ${source.format} · ${formatBytes(source.bytes)}`;
 }
 
+function queuePlace({ position }) {
+  return position > 1 ? `Number ${position} in the queue` : "Next in the queue";
+}
+
+/** Nothing where it is a matter of moments. */
+function timeLeft(seconds) {
+  return seconds !== null && seconds >= WORTH_TELLING ? [formatLeft(seconds)] : [];
+}
+
 /** Why an upload was answered with a task that had been there before. */
 function duplicateWords({ status, same_request: sameRequest, finished_at: finishedAt, request }) {
   const when = status === "SUCCESS" ? `on ${formatMoment(finishedAt)}` : "a moment ago";
@@ -78,6 +94,6 @@ function duplicateWords({ status, same_request: sameRequest, finished_at: finish
   const options = `${request.model}${request.scale ? `, ${request.scale}×` : ""}, ${request.format} format`;
   return {
     title: "This picture had been uploaded before, with other options.",
-    text: `Here is the result made ${when} (${options}). For your options, upload it under another name.`,
+    text: `Here is the result made ${when} (${options}). For your options, upload it under another name, or replace that result.`,
   };
 }
