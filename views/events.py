@@ -23,10 +23,11 @@ from flask_sock import Sock
 from simple_websocket import Server
 
 from mongo.jobs import Job
+from mongo.task_document import task_document
 from utils.errors import ForeignOrigin, StoreUnavailable
 from views.context import context, owner
 from views.lookout import News, Watch
-from views.tasks import find_task, task_document
+from views.tasks import find_task
 
 blueprint = Blueprint("events", __name__)
 sockets = Sock()
@@ -137,9 +138,10 @@ def _document(job: Job) -> dict[str, Any]:
     if job.status.is_final:
         return task_document(job)
     try:
-        return task_document(job, context().estimator.of(job))
+        estimate = context().estimator.of(job)
     except StoreUnavailable:
         return task_document(job)  # the stream goes on without an estimate
+    return task_document(job, estimate.position, estimate.eta)
 
 
 class _Client:

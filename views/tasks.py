@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, g, jsonify, request, url_for
 
-from mongo.jobs import Job, Position, Status, StoredImage
+from mongo.jobs import Job, Position, Status
+from mongo.task_document import task_document
 from utils.errors import AlreadyEnded, InvalidParameter, UnknownTask
 from views.context import context, owner
-from views.estimates import Estimate
 from views.waiting import asked_wait, wait_for_end
 
 blueprint = Blueprint("tasks", __name__)
@@ -64,7 +63,7 @@ def task_response(job: Job, **members: Any) -> Response:
     if job.status.is_final:
         return _uncached(task_document(job) | members)
     estimate = context().estimator.of(job)
-    response = _uncached(task_document(job, estimate) | members)
+    response = _uncached(task_document(job, estimate.position, estimate.eta) | members)
     response.headers["Retry-After"] = str(estimate.retry_after)
     return response
 
@@ -104,44 +103,3 @@ def _read_cursor(value: str) -> Position:
         return datetime.fromisoformat(created_at), job_id
     except ValueError:
         raise InvalidParameter("The cursor is not one of ours. Take it from `next`.", field="cursor") from None
-
-
-def task_document(job: Job, estimate: Estimate | None = None) -> dict[str, Any]:
-    """A job as callers see it; `estimate` says when one that is not over will be."""
-    links = {"self": url_for("tasks.task", task_id=job.id), "events": url_for("events.task_events", task_id=job.id)}
-    if job.status is Status.SUCCESS and not job.expired:
-        links["result"] = f"/processed/{quote(job.name)}"
-    return {
-        "task_id": job.id,
-        "name": job.name,
-        "status": job.status,
-        "progress": round(job.progress, 3),
-        "position": estimate.position if estimate else None,
-        "eta": _rfc3339(estimate.eta) if estimate else None,
-        "created_at": _rfc3339(job.created_at),
-        "started_at": _rfc3339(job.started_at),
-        "finished_at": _rfc3339(job.finished_at),
-        "expires_at": _rfc3339(job.expires_at),
-        "request": job.request.model_dump(),
-        "source": _image(job.source),
-        "result": _image(job.result) if job.result else None,
-        "error": job.error,
-        "links": links,
-    }
-
-
-def _image(image: StoredImage) -> dict[str, Any]:
-    return {
-        "width": image.width,
-        "height": image.height,
-        "mode": image.mode,
-        "format": image.format,
-        "bytes": image.bytes,
-        "sha256": image.sha256,
-    }
-
-
-def _rfc3339(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
