@@ -206,6 +206,12 @@ class Expired(ServiceError):
     code, status, title = "expired", 410, "The picture has expired"
 
 
+class RangeNotSatisfiable(ServiceError):
+    """A Range that begins behind the picture's last byte."""
+
+    code, status, title = "range_not_satisfiable", 416, "The picture has no such part"
+
+
 # --- The engine (a task's `error`) --------------------------------------------------------------
 
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestedRangeNotSatisfiable,
+    RequestEntityTooLarge,
+)
 
 from utils import errors
 from utils.errors import ServiceError
@@ -63,6 +69,8 @@ def _answer_http(error: HTTPException) -> Response:
     response = answer(_as_service_error(error))
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    if isinstance(error, RequestedRangeNotSatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.length}"
     return response
 
 
@@ -73,6 +81,8 @@ def _as_service_error(error: HTTPException) -> ServiceError:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return errors.MethodNotAllowed(f"{request.method} is not possible on {request.path}. Use {allowed}.")
+    if isinstance(error, RequestedRangeNotSatisfiable):
+        return errors.RangeNotSatisfiable(f"The picture has {error.length} bytes. Ask for a part within them.")
     if isinstance(error, NotFound):
         return errors.RouteNotFound(
             f"There is nothing at {request.path}. Pictures go to POST /upscale; results are at GET /processed/<name>."

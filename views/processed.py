@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from http import HTTPStatus
 from pathlib import Path
 from typing import NoReturn
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, g, request
 from gridfs import GridOut
-from werkzeug.wsgi import wrap_file
+from werkzeug.wsgi import FileWrapper
 
 from mongo.jobs import Job, Status, StoredImage
 from utils.errors import Expired, NotReady, ProcessingFailed, UnknownName
@@ -67,7 +68,8 @@ def _explain_absence(job: Job) -> NoReturn:
 
 def _stream(job: Job, result: StoredImage, file: GridOut) -> Response:
     response = Response(
-        wrap_file(request.environ, file, BLOCK_BYTES),
+        # Werkzeug's own and not the server's wrapper, which would read up to the range instead of seeking.
+        FileWrapper(file, BLOCK_BYTES),
         mimetype=f"image/{result.format.lower()}",
         direct_passthrough=True,
     )
@@ -77,8 +79,23 @@ def _stream(job: Job, result: StoredImage, file: GridOut) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"  # the same name may hold another picture one day
     response.headers["Content-Disposition"] = _disposition(download_name(job.name, result.format))
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.make_conditional(request.environ, accept_ranges=True, complete_length=result.bytes)
+    response.headers["Repr-Digest"] = _digest(result.sha256)  # RFC 9530: of the whole, also on a part
+    response.make_conditional(request.environ, accept_ranges=_wants_one_part(), complete_length=result.bytes)
+    response.accept_ranges = "bytes"
     return response
+
+
+def _digest(sha256: str) -> str:
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
+
+
+def _wants_one_part() -> bool:
+    """Whether Range is to be heeded: by a GET, for a single range of bytes.
+
+    Any other is ignored, as RFC 9110 (14.2) demands or allows, and the whole picture is sent.
+    """
+    wanted = request.range
+    return request.method == "GET" and wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
 
 
 def download_name(name: str, image_format: str) -> str:
