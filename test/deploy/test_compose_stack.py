@@ -160,7 +160,8 @@ def test_containers_run_without_root_capabilities_or_a_writable_root(stack, serv
 
 @pytest.mark.parametrize("service", sorted(LASTING))
 def test_a_job_survives_the_restart_of_any_container(stack, service):
-    task_id = stack.upload(_picture("PNG", 640, 480), f"while {service} restarts.png").json()["task_id"]
+    large_enough_to_take_seconds = _picture("PNG", 2400, 1600)
+    task_id = stack.upload(large_enough_to_take_seconds, f"while {service} restarts.png").json()["task_id"]
     stack.wait_until_started(task_id)
     stack.compose("restart", "--timeout", "1", service)
     assert stack.wait_for_task(task_id)["status"] == "SUCCESS"
