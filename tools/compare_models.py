@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tools.matlab_images import Pixels
 from tools.measure_bundled import Enlarge, bicubic, enlarge_by
-from tools.training_pairs import load_network, load_teacher, read_rgb
+from tools.networks import load_network, load_teacher, read_rgb
 
 CELL = 208  # px: a side of a crop, enlarged
 GAP = 6  # px between crops

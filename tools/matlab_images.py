@@ -51,12 +51,14 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def luma(pixels: Pixels) -> NDArray[np.float64]:
     """The Y channel of `rgb2ycbcr` on uint8: (H, W, 3) -> (H, W), whole numbers 16..235 (BT.601)."""
-    return np.round(16 + pixels @ np.array([65.481, 128.553, 24.966]) / 255)
+    weighted: NDArray[np.float64] = pixels @ np.array([65.481, 128.553, 24.966])
+    return np.round(16 + weighted / 255)
 
 
 def grey(pixels: Pixels) -> NDArray[np.float64]:
     """`rgb2gray` on uint8: (H, W, 3) -> (H, W), whole numbers 0..255."""
-    return np.round(pixels @ np.array([0.2989, 0.5870, 0.1140]))
+    weighted: NDArray[np.float64] = pixels @ np.array([0.2989, 0.5870, 0.1140])
+    return np.round(weighted)
 
 
 def psnr(first: NDArray[np.generic], second: NDArray[np.generic], shave: int = 0) -> float:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tools.matlab_images import Pixels, grey, imresize, luma, psnr
-from tools.training_pairs import SCALE, load_network, load_teacher, read_rgb, to_pixels, to_tensor
+from tools.networks import SCALE, load_network, load_teacher, read_rgb, to_pixels, to_tensor
 
 Enlarge = Callable[[Pixels], Pixels]
 Row = tuple[str, float, float]

@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from tools.matlab_images import psnr
+from tools.networks import load_teacher, to_pixels, to_tensor
 from tools.training_pairs import (
     VALIDATION_EVERY,
     MakePairs,
@@ -31,10 +32,7 @@ from tools.training_pairs import (
     build_pairs,
     imitation_pairs,
     load_pairs,
-    load_teacher,
     photographs,
-    to_pixels,
-    to_tensor,
     true_pairs,
 )
 from upscaler.architectures import SRVGGNetCompact

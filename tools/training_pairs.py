@@ -16,14 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from tools.matlab_images import Pixels, imresize
-from upscaler.architectures import network_from_weights
+from tools.networks import SCALE, read_rgb, to_pixels, to_tensor
 
-SCALE = 4
 CROP = 48  # px of the small picture: a side of what one training step sees
 LARGEST_INPUT = 192  # px; a teacher's output is 16 times as many, so large inputs are cut
 VALIDATION_EVERY = 40  # one photograph in so many is kept from training
@@ -31,12 +29,6 @@ VALIDATION_EVERY = 40  # one photograph in so many is kept from training
 Pair = tuple[Pixels, Pixels]
 """A picture (h, w, 3) and its enlargement (4h, 4w, 3)."""
 MakePairs = Callable[[Pixels, np.random.Generator], Iterator[Pair]]
-
-
-def read_rgb(path: Path) -> Pixels:
-    """A picture file's pixels; alpha is dropped, 16 bits become 8, grey becomes three equal channels."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def photographs(shared: Path, limit: int | None = None) -> list[Path]:
@@ -93,11 +85,12 @@ class PairSampler:
         """The (N, 3, 48, 48) inputs and (N, 3, 192, 192) targets of `step`, in 0..1."""
         random = np.random.default_rng((self.seed, step))
         chosen = random.choice(len(self.pairs), self.batch, p=self.shares)
-        crops = [_random_crop(*self.pairs[index], random) for index in chosen]
+        crops = [_random_crop(self.pairs[index], random) for index in chosen]
         return to_tensor([small for small, _ in crops]), to_tensor([large for _, large in crops])
 
 
-def _random_crop(small: Pixels, large: Pixels, random: np.random.Generator) -> Pair:
+def _random_crop(pair: Pair, random: np.random.Generator) -> Pair:
+    small, large = pair
     y, x = (int(random.integers(side - CROP + 1)) for side in small.shape[:2])
     turns, mirror = int(random.integers(4)), bool(random.integers(2))
     crops = []
@@ -108,32 +101,7 @@ def _random_crop(small: Pixels, large: Pixels, random: np.random.Generator) -> P
     return crops[0], crops[1]
 
 
-def to_tensor(pictures: list[Pixels]) -> Tensor:
-    """Pictures (H, W, 3) of one size -> (N, 3, H, W) in 0..1, channels last in memory."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div(255)
-
-
-def to_pixels(tensor: Tensor) -> Pixels:
-    """(1, 3, H, W) in about 0..1 -> (H, W, 3) in 0..255, rounded."""
-    pixels: Pixels = tensor[0].float().mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-    return pixels
-
-
 # --- fast: what the teacher makes of the pictures that people send ---------------------------------
-
-
-def load_network(path: Path) -> nn.Module:
-    """The network in a `.safetensors` file or one of the official `.pth` files, in float32."""
-    if path.suffix == ".safetensors":
-        weights = load_file(path)
-    else:
-        weights = torch.load(path, map_location="cpu", weights_only=True)["params"]
-    return network_from_weights({name: value.float() for name, value in weights.items()})
-
-
-def load_teacher(shared: Path) -> nn.Module:
-    """general-x4v3, the network that `fast` imitates."""
-    return load_network(shared / "weights" / "general-x4v3-half.pth")
 
 
 def imitation_pairs(teacher: nn.Module, device: torch.device) -> MakePairs:
@@ -151,19 +119,21 @@ def imitation_pairs(teacher: nn.Module, device: torch.device) -> MakePairs:
     return make_pairs
 
 
+_FILTERS = (
+    Image.Resampling.BICUBIC,
+    Image.Resampling.BICUBIC,  # twice: it is what most programs use
+    Image.Resampling.LANCZOS,
+    Image.Resampling.BOX,
+    Image.Resampling.BILINEAR,
+)
+
+
 def _shrink(photo: Pixels, factor: float, random: np.random.Generator) -> Pixels:
     """Shrink by `factor`, or by less where a crop would no longer fit, with one of the usual filters."""
     height, width = photo.shape[:2]
     factor = max(1.0, min(factor, height / CROP, width / CROP))
-    filters = (
-        Image.Resampling.BICUBIC,
-        Image.Resampling.BICUBIC,  # twice: it is what most programs use
-        Image.Resampling.LANCZOS,
-        Image.Resampling.BOX,
-        Image.Resampling.BILINEAR,
-    )
     size = (max(CROP, round(width / factor)), max(CROP, round(height / factor)))
-    return np.asarray(Image.fromarray(photo).resize(size, filters[int(random.integers(len(filters)))]))
+    return np.asarray(Image.fromarray(photo).resize(size, _FILTERS[int(random.integers(len(_FILTERS)))]))
 
 
 def _cut(pixels: Pixels, random: np.random.Generator) -> Pixels:

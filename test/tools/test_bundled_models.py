@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tools.measure_bundled import Row, enlarge_by, measure_against_teacher, measure_against_truth
-from tools.training_pairs import load_network
+from tools.networks import load_network
 from upscaler.architectures import network_from_weights
 
 REPOSITORY = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 
 from tools.matlab_images import imresize, psnr
 from tools.measure_bundled import bicubic, measure_against_truth, reduced_paths
-from tools.training_pairs import read_rgb
+from tools.networks import read_rgb
 
 SHARED = Path(__file__).parents[3] / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is absent: no benchmark pictures")
