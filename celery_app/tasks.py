@@ -64,6 +64,7 @@ def clean_up() -> None:
     with _left_to_the_sweep():
         files += store.uploads.remove_unowned(store.jobs.owned_uploads())
         files += store.results.remove_unowned(store.jobs.owned_results())
+        store.particulars.remove_left_over()
         jobs = store.jobs.forget(timedelta(seconds=worker.settings.task_ttl))
     if files or jobs:
         log.info("cleaned up", files=files, jobs=jobs)

@@ -1,4 +1,4 @@
-"""One job, from its claim to its end: open, decode, upscale, encode, store, finish."""
+"""One job, from its claim to its end: open, decode, upscale, encode, describe, store, finish."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from typing import BinaryIO
 import structlog
 
 from celery_app.heartbeat import Heartbeat, JobCancelled
+from celery_app.thumbnails import make_thumbnails
 from celery_app.worker import Worker
 from mongo.jobs import Job, StaleAttempt, StoredImage
+from mongo.particulars import Descriptions
 from upscaler.catalog import find_model
 from upscaler.sizes import output_size
 from utils.errors import DiskFull, OutOfMemory, ServiceError, StoreUnavailable, Undecodable
-from utils.image_files import DEFAULT_QUALITY, Picture, decode, open_writer
-from utils.image_formats.strip_writer import Layout
+from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, decode, open_writer, read_metadata
+from utils.image_formats.description import describe
+from utils.image_formats.metadata import Metadata
+from utils.image_formats.strip_writer import Layout, Pixels
 
 log = structlog.get_logger()
 
@@ -83,16 +87,23 @@ def _make(worker: Worker, job: Job, beat: Heartbeat) -> StoredImage:
     with _step("fetched and decoded"):
         picture = _decode(worker, job)
     # A temporary file without a name: it goes with this process, even if that is killed.
+    image_format = job.request.output_format(job.source.format)
     with tempfile.TemporaryFile() as made:
         with _step("upscaled and encoded"):
-            layout = _upscale(worker, job, picture, made, beat)
+            pixels = _upscale(worker, job, picture, made, beat)
+        with _step("described"):
+            carried = read_metadata(made, image_format)
+            descriptions = _describe(job, picture, carried)
+            thumbnails = make_thumbnails(pixels, carried.icc_profile, opaque=image_format == "jpeg")
         with _step("stored"):
             made.seek(0)
             stored = worker.store.results.save(made, job.name)
+            worker.store.particulars.save(stored.file_id, descriptions, thumbnails)
+    layout = Layout.of(pixels)
     return StoredImage(
         file_id=stored.file_id,
-        format=job.request.output_format(job.source.format).upper(),
-        mode=_mode(layout),
+        format=image_format.upper(),
+        mode=_mode(layout, image_format),
         width=layout.width,
         height=layout.height,
         bytes=stored.bytes,
@@ -112,8 +123,12 @@ def _decode(worker: Worker, job: Job) -> Picture:
         return decode(f"/dev/fd/{source.fileno()}")
 
 
-def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat: Heartbeat) -> Layout:
-    """Write the enlarged picture to `stream`, encoding its rows while later ones are still being computed."""
+def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat: Heartbeat) -> Pixels:
+    """Write the enlarged picture to `stream`, encoding its rows while later ones are still being computed.
+
+    Returns:
+        Its pixels, of the picture's own depth and channels.
+    """
     wishes = job.request
     model = find_model(wishes.model or worker.settings.default_model, worker.settings.models_folder)
     width, height = picture.layout.width, picture.layout.height
@@ -129,16 +144,23 @@ def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat:
         policy=wishes.metadata,
     ) as writer:
         engine = worker.engines.get(model, wishes.denoise)
-        engine.upscale(
+        return engine.upscale(
             picture.pixels, size=size, on_progress=beat.progress, on_rows=lambda _, rows: writer.write_rows(rows)
         )
-    return layout
 
 
-def _mode(layout: Layout) -> str:
-    """The result's mode in the words of `ImageHeader.mode`."""
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[layout.channels]
-    return mode if layout.bits == 8 else f"{mode};16"
+def _describe(job: Job, picture: Picture, carried: Metadata) -> Descriptions:
+    """What source and result carry. Where a place is not to be passed on, it is not kept here either."""
+    keeps_place = job.request.metadata == "keep"
+    return Descriptions(describe(picture.source_metadata, with_gps=keeps_place), describe(carried))
+
+
+def _mode(layout: Layout, image_format: OutputFormat) -> str:
+    """The result's mode in the words of `ImageHeader.mode`. JPEG has no alpha, WebP no grey, both 8 bits alone."""
+    colour = "L" if layout.channels <= 2 and image_format != "webp" else "RGB"
+    alpha = "A" if layout.has_alpha and image_format != "jpeg" else ""
+    depth = ";16" if layout.bits == 16 and image_format == "png" else ""
+    return f"{colour}{alpha}{depth}"
 
 
 def _succeed(worker: Worker, job: Job, result: StoredImage) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.jobs import JobStore
+    from mongo.particulars import ParticularsStore
     from utils.settings import Settings
 
 Document = dict[str, Any]
@@ -34,12 +35,13 @@ RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
 
 @dataclass(frozen=True)
 class Store:
-    """Everything that is kept: jobs, pictures waiting to be upscaled, finished ones, and answers by key."""
+    """Everything that is kept: jobs, pictures waiting to be upscaled, finished ones, what is told of them, answers."""
 
     client: MongoClient[Document]
     jobs: JobStore
     uploads: ImageStore
     results: ImageStore
+    particulars: ParticularsStore
     idempotency_keys: IdempotencyStore
 
     def ping(self) -> None:
@@ -68,6 +70,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.jobs import JobStore
+    from mongo.particulars import ParticularsStore
 
     client = _connect(settings)
     database = client[settings.mongo_database]
@@ -78,6 +81,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
         ),
         uploads=ImageStore(database, "uploads"),
         results=ImageStore(database, "results"),
+        particulars=ParticularsStore(database),
         idempotency_keys=IdempotencyStore(database),
     )
 

@@ -18,7 +18,8 @@ def task_document(job: Job, position: int | None = None, eta: datetime | None = 
     """
     links = {"self": f"/tasks/{job.id}", "events": f"/tasks/{job.id}/events"}
     if job.status is Status.SUCCESS and not job.expired:
-        links["result"] = f"/processed/{quote(job.name)}"
+        result = f"/processed/{quote(job.name)}"
+        links |= {"result": result, "metadata": f"{result}/metadata", "thumbnail": f"{result}/thumbnail"}
     return {
         "task_id": job.id,
         "name": job.name,
@@ -31,8 +32,8 @@ def task_document(job: Job, position: int | None = None, eta: datetime | None = 
         "finished_at": rfc3339(job.finished_at),
         "expires_at": rfc3339(job.expires_at),
         "request": job.request.model_dump(),
-        "source": _image(job.source),
-        "result": _image(job.result) if job.result else None,
+        "source": image_document(job.source),
+        "result": image_document(job.result) if job.result else None,
         "error": job.error,
         "links": links,
     }
@@ -45,7 +46,8 @@ def rfc3339(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _image(image: StoredImage) -> dict[str, Any]:
+def image_document(image: StoredImage) -> dict[str, Any]:
+    """What is known of a picture by its header and bytes."""
     return {
         "width": image.width,
         "height": image.height,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -18,6 +19,7 @@ from utils.image_formats.metadata import (
     png_metadata_chunks,
     read_jpeg_metadata,
     read_png_metadata,
+    read_webp_metadata,
 )
 from utils.image_formats.outputs import DEFAULT_QUALITY, OutputFormat, check_fits
 from utils.image_formats.strip_writer import Layout, Pixels, StripWriter
@@ -32,6 +34,7 @@ __all__ = [
     "decode",
     "encode",
     "open_writer",
+    "read_metadata",
 ]
 
 MetadataPolicy = Literal["keep", "no-gps", "strip"]
@@ -44,13 +47,15 @@ class Picture:
     Args:
         pixels: (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA, in uint8 or
             uint16 by the depth of the file. Alpha is straight, not premultiplied.
-        metadata: what it carries beside the pixels.
+        metadata: what it carries beside the pixels, and fits these pixels.
+        source_metadata: what the file carried.
         source_format: of the file it came from.
         source_mode: as in `ImageHeader.mode`.
     """
 
     pixels: Pixels
     metadata: Metadata = field(default_factory=Metadata)
+    source_metadata: Metadata = field(default_factory=Metadata)
     source_format: ImageFormat = "PNG"
     source_mode: str = "RGB"
 
@@ -76,7 +81,7 @@ def decode(path: Path | str) -> Picture:
         with _coded_errors(header.format):
             pixels, metadata = _read_png(stream, header) if header.format == "PNG" else _read_jpeg(stream, header)
             pixels = _upright(pixels, header.orientation)
-    return Picture(pixels, _fitting(metadata, pixels), header.format, header.mode)
+    return Picture(pixels, _fitting(metadata, pixels, header.mode), metadata, header.format, header.mode)
 
 
 def _read_png(stream: BinaryIO, header: ImageHeader) -> tuple[Pixels, Metadata]:
@@ -87,7 +92,7 @@ def _read_jpeg(stream: BinaryIO, header: ImageHeader) -> tuple[Pixels, Metadata]
     segments = list(jpeg_segments.walk(stream))
     metadata = read_jpeg_metadata(segments)
     pixels = jpeg_reader.read_pixels(stream, segments, header.mode, metadata.icc_profile)
-    return pixels, metadata.without_profile() if header.mode == "CMYK" else metadata
+    return pixels, metadata
 
 
 @contextmanager
@@ -108,10 +113,11 @@ def _coded_errors(image_format: ImageFormat) -> Iterator[None]:
         ) from error
 
 
-def _fitting(metadata: Metadata, pixels: Pixels) -> Metadata:
+def _fitting(metadata: Metadata, pixels: Pixels, source_mode: str) -> Metadata:
     """Metadata less a profile that is broken or for other channels: viewers ignore such a one."""
     usable = (3,) if Layout.of(pixels).channels >= 3 else (1, 3)
-    return metadata if icc.channels(metadata.icc_profile) in usable else metadata.without_profile()
+    fits = source_mode != "CMYK" and icc.channels(metadata.icc_profile) in usable
+    return metadata if fits else metadata.without_profile()
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -123,6 +129,19 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels.copy() if orientation > 1 else pixels
+
+
+# --- What a result carries ----------------------------------------------------------------------
+
+
+def read_metadata(stream: BinaryIO, image_format: OutputFormat) -> Metadata:
+    """What a file that was encoded here carries beside its pixels, which are not looked at."""
+    if image_format == "png":
+        return read_png_metadata(stream)
+    if image_format == "webp":
+        return read_webp_metadata(stream)
+    before_pixels = takewhile(lambda segment: segment.marker != jpeg_segments.SOS, jpeg_segments.walk(stream))
+    return read_jpeg_metadata(before_pixels)
 
 
 # --- Encoding -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
+from bson import ObjectId
 from flask import Blueprint, Response, g, request
 from gridfs import GridOut
 from werkzeug.wsgi import FileWrapper
@@ -26,13 +27,11 @@ EXTENSIONS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
 @blueprint.get("/processed/<name>")
 def processed(name: str) -> Response:
     """The picture that was made under `name`, whole or the asked-for range."""
-    job = _latest(name)
-    if job.status is not Status.SUCCESS or job.result is None or job.result.file_id is None:
-        _explain_absence(job)
-    file = context().store.results.open(job.result.file_id)
+    job, result, file_id = finished(name)
+    file = context().store.results.open(file_id)
     if file is None:
-        _explain_absence(job)
-    return _stream(job, job.result, file)
+        explain_absence(job)
+    return _stream(job, result, file)
 
 
 @blueprint.delete("/processed/<name>")
@@ -40,7 +39,7 @@ def delete(name: str) -> Response:
     """Delete the finished picture; the name is free at once."""
     job = _latest(name)
     if not context().store.jobs.let_go(job):
-        _explain_absence(job)
+        explain_absence(job)
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -52,7 +51,24 @@ def _latest(name: str) -> Job:
     return job
 
 
-def _explain_absence(job: Job) -> NoReturn:
+def finished(name: str) -> tuple[Job, StoredImage, ObjectId]:
+    """The task that made the picture called `name`, its result, and the id of the result's file.
+
+    Raises:
+        UnknownName, NotReady, ProcessingFailed, Expired: why there is none.
+    """
+    job = _latest(name)
+    if job.status is not Status.SUCCESS or job.result is None or job.result.file_id is None:
+        explain_absence(job)
+    return job, job.result, job.result.file_id
+
+
+def explain_absence(job: Job) -> NoReturn:
+    """Say why there is no picture of this task to fetch.
+
+    Raises:
+        NotReady, ProcessingFailed, Expired: always one of them.
+    """
     if not job.status.is_final:
         raise NotReady(
             f"{job.name} is still being made. Follow its task.",

@@ -51,6 +51,7 @@ _MAKER_NOTE, _INTEROP_DIRECTORY = 0x927C, 0xA005
 # breaks when moved, a pointer, and the old size.
 _DETAIL_TAGS = frozenset(range(0x829A, 0xA501)) - {_MAKER_NOTE, _INTEROP_DIRECTORY, _PIXEL_X, _PIXEL_Y}
 _GPS_TAGS = frozenset(range(32))
+_POINTERS = (_EXIF_DIRECTORY, _GPS_DIRECTORY, _INTEROP_DIRECTORY)
 
 _LARGEST_FIELD = 16 << 10  # bytes
 # What a badly set up server might run if it took the picture for a script. Numbers may look like the
@@ -74,12 +75,16 @@ Directory = Mapping[int, Field]
 
 @dataclass(frozen=True)
 class Exif:
-    """The tags kept of a picture, by directory."""
+    """The tags of a picture, by directory.
+
+    `main`, `details` and `gps` are kept, that is written again by `build`; `left_behind` can only be told.
+    """
 
     main: Directory = field(default_factory=dict)
     details: Directory = field(default_factory=dict)
     gps: Directory = field(default_factory=dict)
     byte_order: ByteOrder = ">"
+    left_behind: Directory = field(default_factory=dict)
 
     def without_gps(self) -> Exif:
         """The same without the place it was taken at."""
@@ -101,17 +106,22 @@ class Exif:
 
 
 def parse(block: bytes) -> Exif:
-    """The known, harmless tags of an EXIF block; what is broken in it is left out."""
+    """The tags of an EXIF block, the known and harmless ones to be kept; what is broken in it is left out."""
     tiff = block.removeprefix(JPEG_PREFIX)
     order = _byte_order(tiff)
     if order is None:
         return Exif()
     main = _read_directory(tiff, order, _first_directory(tiff, order))
+    details = _read_directory(tiff, order, _number(main.get(_EXIF_DIRECTORY), order))
+    gps = _read_directory(tiff, order, _number(main.get(_GPS_DIRECTORY), order))
+    kept_main, kept_details = _keep(main, _MAIN_TAGS), _keep(details, _DETAIL_TAGS)
+    others = {tag: value for tag, value in (main | details).items() if tag not in (*kept_main, *kept_details)}
     return Exif(
-        main=_keep(main, _MAIN_TAGS),
-        details=_keep(_read_directory(tiff, order, _number(main.get(_EXIF_DIRECTORY), order)), _DETAIL_TAGS),
-        gps=_keep(_read_directory(tiff, order, _number(main.get(_GPS_DIRECTORY), order)), _GPS_TAGS),
+        main=kept_main,
+        details=kept_details,
+        gps=_keep(gps, _GPS_TAGS),
         byte_order=order,
+        left_behind={tag: value for tag, value in others.items() if tag not in _POINTERS},
     )
 
 

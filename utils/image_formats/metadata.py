@@ -1,4 +1,4 @@
-"""What a picture carries beside its pixels: read from PNG and JPEG, and written to them.
+"""What a picture carries beside its pixels: read from PNG, JPEG and WebP, and written to PNG and JPEG.
 
 Nothing is copied as it came, but for the ICC profile, which colours depend on to the byte. EXIF is
 parsed into known tags and built anew (`utils.exif`), XMP is parsed as XML and serialised again
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from utils.image_formats import exif, icc, jpeg_segments, png_chunks, xmp
+from utils.image_formats import exif, icc, jpeg_segments, png_chunks, webp_chunks, xmp
 from utils.image_formats.exif import Exif
 from utils.image_formats.jpeg_segments import Segment
 from utils.image_formats.strip_writer import Layout
@@ -188,3 +188,19 @@ def _parse_jfif(data: bytes) -> tuple[float, float] | None:
 
 def _sane(dpi: tuple[float, float] | None) -> tuple[float, float] | None:
     return dpi if dpi and all(1 <= value <= 65535 for value in dpi) else None
+
+
+# --- WebP ---------------------------------------------------------------------------------------
+
+
+def read_webp_metadata(stream: BinaryIO) -> Metadata:
+    """What a WebP of ours carries."""
+    found = webp_chunks.read(stream, webp_chunks.ICC, webp_chunks.EXIF, webp_chunks.XMP)
+    tags = exif.parse(found.get(webp_chunks.EXIF, b""))
+    packet = found.get(webp_chunks.XMP)
+    return Metadata(
+        icc_profile=found.get(webp_chunks.ICC),
+        exif=tags,
+        xmp=xmp.rewrite(packet) if packet else None,
+        dpi=_sane(tags.resolution()),
+    )

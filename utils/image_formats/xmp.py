@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 _EXIF = "{http://ns.adobe.com/exif/1.0/}"
+_GPS = _EXIF + "GPS"
 _TIFF = "{http://ns.adobe.com/tiff/1.0/}"
 _XAP = "{http://ns.adobe.com/xap/1.0/}"
 # True of the old file only: its layout, its thumbnails, and the pictures that stood behind it.
@@ -69,6 +70,13 @@ def rewrite(packet: bytes, *, keep_gps: bool = True) -> bytes | None:
     return _BEGIN + content + _END
 
 
+def has_gps(packet: bytes) -> bool:
+    """Whether a packet that `rewrite` made tells a place."""
+    root = ElementTree.fromstring(packet)  # noqa: S314  made by ourselves
+    names = (name for element in root.iter() for name in (element.tag, *element.attrib))
+    return any(name.startswith(_GPS) for name in names)
+
+
 def _prune(root: ElementTree.Element, keep_gps: bool) -> None:
     for element in list(root.iter()):
         for name in [name for name in element.attrib if _is_dropped(name, keep_gps)]:
@@ -78,4 +86,4 @@ def _prune(root: ElementTree.Element, keep_gps: bool) -> None:
 
 
 def _is_dropped(name: str, keep_gps: bool) -> bool:
-    return name in _DROPPED or (not keep_gps and name.startswith(_EXIF + "GPS"))
+    return name in _DROPPED or (not keep_gps and name.startswith(_GPS))
