@@ -54,13 +54,13 @@ class Event:
 
     kind: Kind
     id: str
-    document: dict[str, Any]
+    task: str  # the task's document, in JSON
 
     def as_sse(self) -> str:
-        return f"event: {self.kind}\nid: {self.id}\ndata: {current_app.json.dumps(self.document)}\n\n"
+        return f"event: {self.kind}\nid: {self.id}\ndata: {self.task}\n\n"
 
     def as_json(self) -> str:
-        return current_app.json.dumps({"event": self.kind, "id": self.id, "data": self.document})
+        return f'{{"event": "{self.kind}", "id": "{self.id}", "data": {self.task}}}'
 
 
 @blueprint.get("/tasks/<task_id>/events")
@@ -109,13 +109,13 @@ def events_of(news: News | None) -> Iterator[Event]:
     """What there is to tell of `news`: for a task that is over by the time it is first told of, state and end."""
     if news is None:
         return
-    document, number = _document(news.job), event_id(news.job)
+    number, task = event_id(news.job), news.sight.as_text(_task)
     if news.is_first:
-        yield Event("state", number, document)
+        yield Event("state", number, task)
     if news.job.status.is_final:
-        yield Event("end", number, document)
+        yield Event("end", number, task)
     elif not news.is_first:
-        yield Event("progress", number, document)
+        yield Event("progress", number, task)
 
 
 def event_id(job: Job) -> str:
@@ -132,6 +132,10 @@ def _as_sse(watch: Watch) -> Iterator[str]:
         yield "".join(event.as_sse() for event in events_of(news)) or ":\n\n"
         if news and news.job.status.is_final:
             return
+
+
+def _task(job: Job) -> str:
+    return current_app.json.dumps(_document(job))
 
 
 def _document(job: Job) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +28,8 @@ LOOK_EVERY = 2.0  # s; so late is a change noticed at most that Redis told nobod
 RECONNECT_AFTER = 1.0  # s
 RETRY_AFTER = 10  # s; streams end when their tasks do
 ENDED_KEPT = 1000  # ids
+TOLD_AT_ONCE = 20  # watches; see `_show`
+BREATH = 0.003  # s
 
 Moment = tuple[int, int, float]
 
@@ -38,12 +40,30 @@ def moment(job: Job) -> Moment:
     return job.attempt, stage, job.progress
 
 
+@dataclass(eq=False)
+class Sight:
+    """A job as it was seen once, for all who watch it: what they make of it is made once too."""
+
+    job: Job
+    _made: str | None = field(default=None, init=False)
+
+    def as_text(self, make: Callable[[Job], str]) -> str:
+        """What `make` makes of the job."""
+        if self._made is None:
+            self._made = make(self.job)
+        return self._made
+
+
 @dataclass(frozen=True)
 class News:
     """A job's state that a watch has not been told yet."""
 
-    job: Job
+    sight: Sight
     is_first: bool  # the watch has heard nothing of this job before
+
+    @property
+    def job(self) -> Job:
+        return self.sight.job
 
 
 class Watch:
@@ -73,14 +93,15 @@ class Watch:
         """Nobody waits any longer."""
         self._lookout.forget(self)
 
-    def tell(self, job: Job) -> None:
-        """Make news of `job`, unless it is as old as what was told before."""
+    def tell(self, sight: Sight) -> None:
+        """Make news of what was seen, unless it is as old as what was told before."""
+        job = sight.job
         with self._changed:
             before = self._told.get(job.id)
             if job.id in self._ended or (before and before >= moment(job)):
                 return
             waiting = self._news.get(job.id)
-            self._news[job.id] = News(job, is_first=waiting.is_first if waiting else before is None)
+            self._news[job.id] = News(sight, is_first=waiting.is_first if waiting else before is None)
             self.know(job)
             self._changed.notify()
 
@@ -140,7 +161,7 @@ class Lookout:
         # It may have changed between the caller's reading and the entering.
         with suppress(StoreUnavailable):
             job = self._jobs.get(job.owner, job.id) or job
-        watch.tell(job)
+        watch.tell(Sight(job))
         return watch
 
     def watch_owner(self, owner: str) -> Watch:
@@ -152,7 +173,7 @@ class Lookout:
         watch = self._enter(f"owner {owner}")
         with suppress(StoreUnavailable):  # the next look tells
             for job in self._jobs.running(owner):
-                watch.tell(job)
+                watch.tell(Sight(job))
         return watch
 
     def forget(self, watch: Watch) -> None:
@@ -212,7 +233,7 @@ class Lookout:
             time.sleep(min(timeout, RECONNECT_AFTER))
             return
         topics = self._topics()
-        self._tell({job_id for owner, job_id in heard if {f"owner {owner}", f"job {job_id}"} & topics})
+        self._read({job_id for owner, job_id in heard if {f"owner {owner}", f"job {job_id}"} & topics})
 
     def _look(self) -> None:
         """Read whatever is watched, and tell of what has changed."""
@@ -220,21 +241,30 @@ class Lookout:
         job_ids = {topic.removeprefix("job ") for topic in topics if topic.startswith("job ")}
         owners = {topic.removeprefix("owner ") for topic in topics if topic.startswith("owner ")}
         self._running = {owner: self._look_at(owner) for owner in owners}
-        self._tell(job_ids)
+        self._read(job_ids)
 
     def _look_at(self, owner: str) -> set[str]:
         """Tell of the owner's jobs that run, and of those that did at the last look. The ids of the former."""
         running = {job.id: job for job in self._jobs.running(owner)}
-        for watch in self._all_of([f"owner {owner}"]):
-            for job in running.values():
-                watch.tell(job)
-        self._tell(self._running.get(owner, set()) - running.keys())
+        for job in running.values():
+            self._show(job, [f"owner {owner}"])
+        self._read(self._running.get(owner, set()) - running.keys())
         return set(running)
 
-    def _tell(self, job_ids: set[str]) -> None:
+    def _read(self, job_ids: set[str]) -> None:
         for job in self._jobs.many(job_ids) if job_ids else []:
-            for watch in self._all_of([f"job {job.id}", f"owner {job.owner}"]):
-                watch.tell(job)
+            self._show(job, [f"job {job.id}", f"owner {job.owner}"])
+
+    def _show(self, job: Job, topics: list[str]) -> None:
+        """Tell all watches of the topics, a few at a time.
+
+        Where a thousand threads want the interpreter at once, nobody else gets it for a second.
+        """
+        sight = Sight(job)
+        for number, watch in enumerate(self._all_of(topics), 1):
+            watch.tell(sight)
+            if number % TOLD_AT_ONCE == 0:
+                time.sleep(BREATH)
 
     def _topics(self) -> set[str]:
         with self._lock:
