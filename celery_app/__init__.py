@@ -6,12 +6,16 @@ is to do stands in MongoDB, and the sweep sends again what got lost. Importing t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
-from kombu import Queue
+from kombu import Producer, Queue
 from kombu.exceptions import OperationalError
+from kombu.pools import producers
+from kombu.transport import redis
 from redis.exceptions import RedisError
 
 from utils.logging import configure_logging
@@ -19,6 +23,13 @@ from utils.settings import Settings, load_settings, settings_or_exit
 
 UPSCALE_QUEUE = "upscale"
 SWEEP_QUEUE = "sweep"
+ONE_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
+
+# A worker that loses Redis in the middle of a job would try to give its message back over the connection it has
+# lost, and Kombu 5.7 dies of that (AttributeError: 'NoneType' object has no attribute 'hostname'). Nothing needs
+# the message: the sweep sends again.
+redis.Channel.do_restore = False
 
 
 class BrokerUnavailable(Exception):  # noqa: N818 - named like the other dependencies' errors
@@ -49,9 +60,6 @@ def make_celery(settings: Settings) -> Celery:
             "socket_timeout": 5,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
-            # Connecting in order to send is tried once more, at once. Kombu's own way takes 6 s, and an upload
-            # is answered only then; the consumer reconnects for ever, whatever stands here.
-            **{"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0},
             "queue_order_strategy": "round_robin",
             # Longer than any job. Recovery rests on the lease and the sweep, not on redelivery.
             "visibility_timeout": 6 * 3600,
@@ -78,10 +86,8 @@ def send_upscale(job_id: str) -> None:
     Raises:
         BrokerUnavailable: Redis did not take the message.
     """
-    try:
-        app.send_task("upscale", args=[job_id], retry=False)
-    except (OperationalError, RedisError, OSError) as error:
-        raise BrokerUnavailable(str(error)) from error
+    with _producer() as producer:
+        app.send_task("upscale", args=[job_id], producer=producer, retry_policy=ONE_RETRY)
 
 
 def queue_length() -> int:
@@ -90,8 +96,19 @@ def queue_length() -> int:
     Raises:
         BrokerUnavailable: Redis does not answer.
     """
+    with _producer() as producer:
+        return int(producer.channel.client.llen(UPSCALE_QUEUE))
+
+
+@contextmanager
+def _producer() -> Iterator[Producer]:
+    """Something to send with, over a connection that gives up soon: an upload is answered only then.
+
+    The worker's own connection must not give up so: on losing Redis, it would end the worker.
+    """
+    connection = app.connection(transport_options={"socket_timeout": 1.5, "socket_connect_timeout": 1.5} | ONE_RETRY)
     try:
-        with app.connection_for_read() as connection:
-            return int(connection.default_channel.client.llen(UPSCALE_QUEUE))
+        with producers[connection].acquire(block=True) as producer:
+            yield producer
     except (OperationalError, RedisError, OSError) as error:
         raise BrokerUnavailable(str(error)) from error
