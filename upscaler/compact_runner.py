@@ -8,6 +8,7 @@ size, a result in bands equals one in a single piece bit for bit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -24,10 +25,13 @@ from upscaler.source import Source
 from upscaler.tiling import Span
 from utils.errors import OutOfMemory
 
-# One layer's activations in a band. On a processor they stay in its caches (2 to 8 MiB are equally fast on
-# a Zen 5 with 1 MiB of second-level cache a core); an accelerator wants enough work for every launch.
-BAND_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20}
+# Of one feature map in a band: the least, and what is best where that is a small part of the picture. On a
+# processor, few enough to stay in its caches, and enough to be worth the start of its threads: by measurement,
+# see docs/performance.md. An accelerator wants more work for every launch.
+BAND_BYTES = {"cpu": (64 << 10, 128 << 10), "cuda": (4 << 20, 4 << 20)}
+BANDS = 64  # at least, before a band may be larger than the least: keeps memory a share of the picture
 
+HELD = 2  # rows of its input that a 3x3 convolution needs again
 WORKING_SET = 16  # so many times a band's activations are wanted at most, enlarged rows included
 
 
@@ -41,6 +45,8 @@ class Layer:
 
     def __call__(self, x: Tensor) -> Tensor:
         """(1, I, h + 2, W) -> (1, O, h, W): columns are padded with zeros, rows are not."""
+        if x.shape[2] <= HELD:
+            return x.new_empty(1, len(self.bias), 0, x.shape[3])
         x = convolve(x, self.weight, self.bias, (0, 1))
         return x if self.slope is None else F.prelu(x, self.slope)
 
@@ -81,36 +87,38 @@ class CompactRunner:
         Raises:
             OutOfMemory: not even one row at a time fits.
         """
-        stream = self._stream(source, dtype)
-        bytes_a_row = source.width * self.features * dtype.itemsize
-        most = band_rows or max(1, BAND_BYTES[self.device.type] // bytes_a_row)
-        done = 0
-        while stream.fed < stream.total:
-            left = stream.total - stream.fed
+        stream = self._stream(source, dtype, 0)
+        area, end = source.height * source.width, source.height + stream.depth
+        most = band_rows or _rows_a_band(source, self.device, dtype)
+        done, reported = 0, 0.0
+        while done < source.height:
+            left = end - stream.position
             count = -(-left // -(-left // most))  # evened out, at most `most`
             try:
-                residual = stream.advance(count)
-                band = None if residual is None else self._enlarged(residual, source, done)
+                band = self._enlarged(stream.advance(count), source, done)
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error, WORKING_SET * count * bytes_a_row):
+                if not is_out_of_memory(error, WORKING_SET * count * source.width * self.features * dtype.itemsize):
                     raise
                 if count == 1:
                     raise OutOfMemory(_too_wide(source.width)) from error
                 most = count // 2
+                stream = self._stream(source, stream.dtype, done)
                 continue
-            if band is not None and overflowed(band, stream.dtype):
-                stream = self._stream(source, torch.bfloat16, stream)
+            if overflowed(band, stream.dtype):
+                stream = self._stream(source, torch.bfloat16, done)
                 continue
-            stream.commit()
-            if band is not None:
+            if len(band):
                 done += len(band) // self.scale
                 yield band
-            on_advance(source.height * source.width * count / stream.total)
+            del band  # the next one wants its room
+            share = max(reported, stream.position / end)
+            on_advance((share - reported) * area)
+            reported = share
 
-    def _stream(self, source: Source, dtype: torch.dtype, before: _RowStream | None = None) -> _RowStream:
-        """A stream of the source's rows from the top, or from where another one stands."""
+    def _stream(self, source: Source, dtype: torch.dtype, first: int) -> _RowStream:
+        """A stream that gives the enlarged rows from input row `first` on."""
         layers = self._grey_layers if source.channels == 1 else self._colour_layers
-        return _RowStream([layer.to(self.device, dtype) for layer in layers], source, before)
+        return _RowStream([layer.to(self.device, dtype) for layer in layers], source, first)
 
     def _enlarged(self, residual: Tensor, source: Source, first: int) -> Tensor:
         """What the network adds, (1, s * s * C, h, W), on the nearest-neighbour enlargement of the source.
@@ -131,54 +139,68 @@ class _RowStream:
     """The network's layers, each as far as the rows fed so far allow.
 
     Layer number d (from 1) is d rows behind what was fed. At the top and bottom, one row of zeros stands
-    for what lies outside the picture, for every layer anew, as padding would. `fed` counts on below
-    the picture's last row, up to `total`, where the last layer has caught up.
+    for what lies outside the picture, for every layer anew, as padding would. `position` counts on below
+    the picture's last row until the last layer has caught up, `depth` rows later.
     """
 
-    def __init__(self, layers: list[Layer], source: Source, before: _RowStream | None = None):
+    def __init__(self, layers: list[Layer], source: Source, first: int):
         """
         Args:
-            before: a stream of the same source, to go on from where it stands, in these layers' precision.
+            first: the row that the last layer gives first. To begin below the top, rows above it are fed
+                too, as many as it sees; what the layers make of those is not complete, and dropped.
         """
         self.layers = layers
         self.source = source
         self.dtype = layers[0].weight.dtype
-        self.total = source.height + len(layers)
-        self.fed: int = before.fed if before else 0
-        self.made: list[int] = before.made if before else [0] * len(layers)
-        held = before.held if before else [self._outside(layer) for layer in layers]
-        self.held: list[Tensor] = [rows.to(self.dtype) for rows in held]
-        self._next = (self.fed, self.made, self.held)
+        self.depth = len(layers)
+        self.position = top = max(0, first - self.depth)
+        self._drop = first - top
+        self._made = [top] * self.depth  # rows so far, of every layer
+        # Room that is made once: for what is held, and for every layer's input, one after another. Tensors of
+        # other sizes and lifetimes between those that come and go would scatter the heap to twice its size.
+        self._room = [self._rows_of(layer, HELD) for layer in layers]
+        self._held = [room[:, :, :1].zero_() for room in self._room]
+        self._input_room = torch.empty(0)
 
-    def _outside(self, layer: Layer) -> Tensor:
-        shape = (1, layer.weight.shape[1], 1, self.source.width)
-        zeros = torch.zeros(shape, dtype=self.dtype, device=self.source.device)
-        return zeros.to(memory_format=torch.channels_last)
+    def _rows_of(self, layer: Layer, count: int) -> Tensor:
+        """Room for rows of the layer's input: (1, C, count, W)."""
+        shape = (1, layer.weight.shape[1], count, self.source.width)
+        device = self.source.device
+        return torch.empty(shape, dtype=self.dtype, device=device, memory_format=torch.channels_last)
 
-    def advance(self, count: int) -> Tensor | None:
-        """Feed `count` more rows; the last layer's new rows, if any. Takes effect with `commit`."""
+    def advance(self, count: int) -> Tensor:
+        """Feed `count` more rows; the last layer's new rows, none at first. After a failure, of no more use."""
         height = self.source.height
-        fed = self.fed + count
-        rows = self._input(Span(min(self.fed, height), min(fed, height)))
-        made, held = [], []
-        for depth, (layer, before, kept) in enumerate(zip(self.layers, self.made, self.held, strict=True), 1):
-            window = kept if rows is None else torch.cat((kept, rows), dim=2)
-            if before < height <= fed - depth:
-                window = torch.cat((window, self._outside(layer)), dim=2)
-            rows = layer(window) if window.shape[2] > 2 else None
-            made.append(before + (0 if rows is None else rows.shape[2]))
-            held.append(window[:, :, -2:].clone(memory_format=torch.channels_last))
-        self._next = (fed, made, held)
-        return rows
+        fed = self.position + count
+        rows = self._input(Span(min(self.position, height), min(fed, height)))
+        for index, layer in enumerate(self.layers):
+            closing = self._made[index] < height < fed - index
+            below = self._rows_of(layer, int(closing)).zero_()
+            window = self._stacked([self._held[index], rows, below])
+            del rows  # what comes wants its room
+            last = window[:, :, -HELD:]
+            self._held[index] = self._room[index][:, :, : last.shape[2]].copy_(last)
+            rows = layer(window)
+            self._made[index] += rows.shape[2]
+        self.position = fed
+        dropped = min(self._drop, rows.shape[2])
+        self._drop -= dropped
+        return rows[:, :, dropped:]
 
-    def commit(self) -> None:
-        """Keep the state that `advance` left; without this, the same rows can be fed again."""
-        self.fed, self.made, self.held = self._next
+    def _stacked(self, parts: list[Tensor]) -> Tensor:
+        """Rows (1, C, h, W) one under another, in the room that the next such call uses again."""
+        channels, counts = parts[0].shape[1], [part.shape[2] for part in parts]
+        shape = (1, sum(counts), self.source.width, channels)
+        size = math.prod(shape)
+        if self._input_room.numel() < size:
+            self._input_room = torch.empty(size, dtype=self.dtype, device=self.source.device)
+        stack = self._input_room[:size].view(shape).permute(0, 3, 1, 2)
+        for part, place in zip(parts, stack.split(counts, dim=2), strict=True):
+            place.copy_(part)
+        return stack
 
-    def _input(self, rows: Span) -> Tensor | None:
+    def _input(self, rows: Span) -> Tensor:
         """(1, C, h, W); grey stands in all of the network's channels."""
-        if not rows.length:
-            return None
         x = self.source.window(rows).to(self.dtype)
         x = x.expand(-1, self.layers[0].weight.shape[1], -1, -1)
         return x.contiguous(memory_format=torch.channels_last)
@@ -203,6 +225,12 @@ def _grey_end(end: Layer, scale: int) -> Layer:
     weight, bias = (p.unflatten(0, (scale**2, -1)) for p in (end.weight, end.bias))
     luma = weight.new_tensor(LUMA)
     return Layer(torch.einsum("pc...,c->p...", weight, luma), bias @ luma)
+
+
+def _rows_a_band(source: Source, device: torch.device, dtype: torch.dtype) -> int:
+    least, best = BAND_BYTES[device.type]
+    map_bytes = source.height * source.width * dtype.itemsize
+    return max(1, min(best, max(least, map_bytes // BANDS)) // (source.width * dtype.itemsize))
 
 
 def _too_wide(width: int) -> str:

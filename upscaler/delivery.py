@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -14,23 +15,21 @@ from upscaler.pixels import Pixels, full_scale
 
 def deliver(bands: Iterator[Tensor], result: Pixels, device: torch.device) -> Iterator[int]:
     """Round bands (h, W, C) in 0..1 into `result` from the top down; yields how many rows are final."""
-    arriving = _rounded(bands, result) if device.type == "cpu" else _downloaded(bands, result)
+    rounded = partial(_rounded, result=result)
     done = 0
-    for rows in arriving:
+    for rows in map(rounded, bands) if device.type == "cpu" else _downloaded(bands, result):
         result[done : done + len(rows)] = rows
         done += len(rows)
+        del rows  # the next band wants its room
         yield done
 
 
-def _rounded(bands: Iterator[Tensor], result: Pixels) -> Iterator[Pixels]:
-    for band in bands:
-        if result.dtype == np.uint8:
-            # OpenCV scales, rounds and saturates in one pass, in a fifth of the time of torch's four; but
-            # it takes a negative number's magnitude.
-            positive = band.clamp_(min=0).flatten(1).numpy()
-            yield cv2.convertScaleAbs(positive, alpha=full_scale(result)).reshape(band.shape)
-        else:
-            yield _levels(band, result).numpy()
+def _rounded(band: Tensor, result: Pixels) -> Pixels:
+    """OpenCV scales, rounds and saturates bytes in one pass, in a fifth of the time of torch's four."""
+    if result.dtype != np.uint8:
+        return _levels(band, result).numpy()
+    positive = band.clamp_(min=0).flatten(1).numpy()  # else a negative number's magnitude would be taken
+    return cv2.convertScaleAbs(positive, alpha=full_scale(result)).reshape(band.shape)
 
 
 def _downloaded(bands: Iterator[Tensor], result: Pixels) -> Iterator[Pixels]:

@@ -127,7 +127,7 @@ class CancelledError(Exception):
 def test_what_on_progress_raises_ends_the_work_at_that_tile(
     network: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", 4096)
+    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", (512, 512))
     monkeypatch.setitem(tile_runner.TILE, "cpu", 16)
     shares: list[float] = []
     raised = error("stop")
@@ -174,6 +174,29 @@ def test_a_band_that_does_not_fit_is_halved_and_goes_on(error: Exception, monkey
     assert memory.failures > 1
     assert len(shares) > 5
     assert shares == sorted(shares)
+
+
+@pytest.mark.parametrize("call", [1, 9, 30, 61])
+def test_memory_that_runs_out_midway_costs_no_row(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_of("compact")
+    pixels = noise(120, 50, 3)
+    expected = engine.upscale(pixels)
+    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", (2000, 2000))
+    calls = 0
+
+    def fails_once(x: Tensor, *arguments: object) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise MemoryError
+        return convolve(x, *arguments)
+
+    monkeypatch.setattr(compact_runner, "convolve", fails_once)
+    firsts: list[int] = []
+    result = engine.upscale(pixels, on_rows=lambda first, _: firsts.append(first))
+    assert calls > call
+    assert np.array_equal(result, expected)
+    assert firsts == sorted(set(firsts))
 
 
 def test_when_not_even_one_row_fits_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +254,7 @@ from upscaler import compact_runner
 engine = Engine(SRVGGNetCompact(features=64, convolutions=4).eval().requires_grad_(False), "cpu", "float32")
 pixels = np.random.default_rng(0).integers(0, 256, (600, 500, 3), np.uint8)
 expected = engine.upscale(pixels)
-compact_runner.BAND_BYTES["cpu"] = 1 << 40
+compact_runner.BAND_BYTES["cpu"] = (1 << 40, 1 << 40)
 in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + (150 << 20), resource.RLIM_INFINITY))
 bands = []
