@@ -10,6 +10,7 @@ import structlog
 from celery.signals import beat_embedded_init, worker_process_init
 
 from celery_app.announcements import Announcer
+from celery_app.courier import Courier
 from mongo import Store, open_store
 from upscaler.catalog import find_model
 from upscaler.engine_cache import EngineCache
@@ -35,6 +36,13 @@ def the_worker() -> Worker:
     settings = load_settings()
     engines = EngineCache(settings.models_folder, settings.device, settings.precision)
     return Worker(settings, open_store(settings, Announcer(settings)), engines)
+
+
+@worker_process_init.connect
+def _deliver_callbacks(**_: Any) -> None:
+    worker = the_worker()
+    if secret := worker.settings.webhook_secret:
+        Courier(worker.store, secret, worker.settings.webhook_allow_private).start()
 
 
 @worker_process_init.connect

@@ -15,6 +15,7 @@ from utils.errors import StoreFull, StoreUnavailable
 from utils.settings import SettingsError
 
 if TYPE_CHECKING:
+    from mongo.callbacks import CallbackStore
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.jobs import JobStore
@@ -35,7 +36,7 @@ RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
 
 @dataclass(frozen=True)
 class Store:
-    """Everything that is kept: jobs, pictures waiting to be upscaled, finished ones, what is told of them, answers."""
+    """Everything that is kept: jobs, uploads, results and what is told of them, answers by key, and callbacks."""
 
     client: MongoClient[Document]
     jobs: JobStore
@@ -43,6 +44,7 @@ class Store:
     results: ImageStore
     particulars: ParticularsStore
     idempotency_keys: IdempotencyStore
+    callbacks: CallbackStore
 
     def ping(self) -> None:
         """Ask the server for a sign of life.
@@ -67,6 +69,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     Raises:
         SettingsError: MONGO_URL cannot be read.
     """
+    from mongo.callbacks import CallbackStore
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.jobs import JobStore
@@ -83,6 +86,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
         results=ImageStore(database, "results"),
         particulars=ParticularsStore(database),
         idempotency_keys=IdempotencyStore(database),
+        callbacks=CallbackStore(database),
     )
 
 

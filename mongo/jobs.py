@@ -79,13 +79,17 @@ class Job:
     result: StoredImage | None = None
     error: Mapping[str, Any] | None = None  # {"code", "title", "detail"}
     cancel_requested: bool = False
+    callback_url: str | None = None  # where its end is to be told
 
     @classmethod
-    def new(cls, owner: str, name: str, request: UpscaleRequest, source: StoredImage) -> Job:
+    def new(
+        cls, owner: str, name: str, request: UpscaleRequest, source: StoredImage, callback_url: str | None = None
+    ) -> Job:
         """A job that nobody has begun, with an id of its own."""
-        return cls(str(uuid.uuid4()), owner, name, request, source, created_at=datetime.now(UTC))
+        now = datetime.now(UTC)
+        return cls(str(uuid.uuid4()), owner, name, request, source, created_at=now, callback_url=callback_url)
 
-    def copy_for(self, name: str, keep: timedelta) -> Job:
+    def copy_for(self, name: str, keep: timedelta, callback_url: str | None = None) -> Job:
         """This finished job's result under another name, as a job that was finished at once."""
         now = datetime.now(UTC)
         return replace(
@@ -97,6 +101,7 @@ class Job:
             started_at=now,
             finished_at=now,
             expires_at=now + keep,
+            callback_url=callback_url,
         )
 
 
@@ -491,7 +496,9 @@ def _to_document(job: Job) -> Document:
     document["request"] = job.request.model_dump()
     document["source"] = _image_document(job.source)
     document["result"] = _image_document(job.result) if job.result else None
-    return document | {"current": True, "sent_at": None}
+    # Due from the start, but not before the job has ended: see mongo/callbacks.py.
+    delivery = {"due_at": job.created_at, "tries": 0} if job.callback_url else None
+    return document | {"current": True, "sent_at": None, "delivery": delivery}
 
 
 def _from_document(document: Document | None) -> Job | None:
@@ -515,4 +522,5 @@ def _from_document(document: Document | None) -> Job | None:
         result=StoredImage(**result) if result else None,
         error=document["error"],
         cancel_requested=document["cancel_requested"],
+        callback_url=document.get("callback_url"),
     )

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import sys
 from pathlib import Path
@@ -81,6 +83,14 @@ class Settings(BaseSettings):
     sweep_seconds: int = Field(15, ge=1, le=3600, description="Seconds between two sweeps: 1 to 3600.")
     max_attempts: int = Field(3, ge=1, le=100, description="Tries before a task fails as worker_lost.")
 
+    # Callbacks
+    webhook_secret: SecretStr | None = Field(
+        None, description="Signs callbacks: `whsec_` and 24 to 64 bytes in Base64. Unset: `callback_url` is refused."
+    )
+    webhook_allow_private: bool = Field(
+        False, description="Whether callbacks may go to addresses that are not on the internet: 0 or 1."
+    )
+
     # Processes and logs
     web_workers: int = Field(1, ge=1, le=64, description="Web server processes: 1 to 64.")
     web_threads: int = Field(16, ge=1, le=1024, description="Threads of each web process: 1 to 1024.")
@@ -110,6 +120,13 @@ class Settings(BaseSettings):
             raise ValueError("this is the placeholder of env_example; choose a password of your own")
         return value
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def _standard_webhooks_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _is_webhook_secret(value.get_secret_value()):
+            raise ValueError("make one with: echo whsec_$(openssl rand -base64 32)")
+        return value
+
     @property
     def models_folder(self) -> Path:
         return self.models_dir or self.data_dir / "models"
@@ -127,6 +144,15 @@ class Settings(BaseSettings):
             password = quote(self.redis_password.get_secret_value(), safe="")
             parts = parts._replace(netloc=f":{password}@{parts.netloc.rpartition('@')[2]}")
         return urlunsplit(parts)
+
+
+def _is_webhook_secret(text: str) -> bool:
+    """Whether `text` is a secret as Standard Webhooks has it: 24 to 64 bytes in Base64 after a prefix."""
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        return False
+    return text.startswith("whsec_") and 24 <= len(key) <= 64
 
 
 def load_settings() -> Settings:
@@ -151,7 +177,7 @@ def settings_or_exit() -> Settings:
 
 def _explain(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
-    holds_secret = "password" in field or "@" in str(problem["input"])
+    holds_secret = "password" in field or "secret" in field or "@" in str(problem["input"])
     value = "(hidden)" if holds_secret else repr(problem["input"])
     reason = problem["msg"].removeprefix("Value error, ")
     return f"{field.upper()}={value} is not allowed: {reason}. {Settings.model_fields[field].description}"

@@ -53,6 +53,6 @@ class UpscaleRequest(BaseModel):
 
 def _explain(field: str, problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
-        known = ", ".join(["image", *UpscaleRequest.model_fields])
+        known = ", ".join(["image", *UpscaleRequest.model_fields, "on_conflict", "callback_url"])
         return f"There is no field {field!r}. The fields are: {known}."
     return f"{field}={problem['input']!r} is not valid: {problem['msg']}."

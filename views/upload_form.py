@@ -13,6 +13,7 @@ from werkzeug.datastructures import FileStorage
 
 from upscaler.catalog import find_model
 from upscaler.sizes import output_size
+from utils.callback_url import callback_url
 from utils.errors import (
     EmptyImage,
     InvalidParameter,
@@ -40,6 +41,7 @@ class Upload:
     header: ImageHeader
     wishes: UpscaleRequest
     on_conflict: OnConflict
+    callback_url: str | None  # where the task's end is to be told
 
     @property
     def stream(self) -> BinaryIO:
@@ -54,8 +56,8 @@ class Upload:
 
     @cached_property
     def digest(self) -> str:
-        """Of everything that is asked for: the bytes, the name, the wishes, what to do on a conflict."""
-        asked = [self.sha256, self.name, self.wishes.model_dump_json(), self.on_conflict]
+        """Of everything that is asked for: the bytes, the name, the wishes, what to do on a conflict and at the end."""
+        asked = [self.sha256, self.name, self.wishes.model_dump_json(), self.on_conflict, self.callback_url or ""]
         return hashlib.sha256("\n".join(asked).encode()).hexdigest()
 
 
@@ -69,6 +71,7 @@ def read_upload(settings: Settings) -> Upload:
     name = picture_name(file.filename or "")
     form = request.form.to_dict()
     on_conflict = _on_conflict(form.pop("on_conflict", "") or "return")
+    callback = _callback_url(form.pop("callback_url", ""), settings)
     wishes = UpscaleRequest.from_form(form)
     wishes = wishes.model_copy(update={"model": wishes.model or settings.default_model})
     _check_bytes(file, settings)
@@ -76,7 +79,7 @@ def read_upload(settings: Settings) -> Upload:
     if not extension_matches(name, header.format):
         raise UnsupportedFormat(_extension_advice(name, header.format), field="image")
     _check_pixels(header, wishes, settings)
-    return Upload(file, name, header, wishes, on_conflict)
+    return Upload(file, name, header, wishes, on_conflict, callback)
 
 
 def _the_file() -> FileStorage:
@@ -100,6 +103,17 @@ def _on_conflict(value: str) -> OnConflict:
         allowed = ", ".join(get_args(OnConflict))
         raise InvalidParameter(f"on_conflict={value!r} is not valid: it can be {allowed}.", field="on_conflict")
     return cast(OnConflict, value)
+
+
+def _callback_url(value: str, settings: Settings) -> str | None:
+    if not value:
+        return None
+    if not settings.webhook_secret:
+        raise InvalidParameter(
+            "This service makes no callbacks: its operator has to set WEBHOOK_SECRET first. Leave callback_url out.",
+            field="callback_url",
+        )
+    return callback_url(value, settings.webhook_allow_private)
 
 
 def _check_bytes(file: FileStorage, settings: Settings) -> None:

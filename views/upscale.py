@@ -90,7 +90,8 @@ def _create_job(upload: Upload, name: str) -> Job:
     if holder := jobs.current(owner(), name):
         raise NameTaken(holder)
     if done := jobs.finished_like(owner(), upload.sha256, upload.wishes):
-        job = done.copy_for(name, keep=timedelta(seconds=context().settings.result_ttl))
+        keep = timedelta(seconds=context().settings.result_ttl)
+        job = done.copy_for(name, keep, upload.callback_url)
         jobs.create(job)
         return job
     _check_queue()
@@ -118,7 +119,7 @@ def _store_upload(upload: Upload, name: str) -> Job:
         bytes=stored.bytes,
         sha256=stored.sha256,
     )
-    job = Job.new(owner(), name, upload.wishes, source)
+    job = Job.new(owner(), name, upload.wishes, source, upload.callback_url)
     try:
         store.jobs.create(job)
     except (NameTaken, ServiceError):

@@ -62,6 +62,7 @@ BAD_FIELDS = {
     "a width that shrinks": ({"width": "5"}, "invalid_parameter", "width"),
     "a scale and a width": ({"scale": "2", "width": "40"}, "invalid_parameter", "scale"),
     "denoise for a model without": ({"denoise": "0.5"}, "invalid_parameter", "denoise"),
+    "a callback without a secret to sign it": ({"callback_url": "https://a.b"}, "invalid_parameter", "callback_url"),
     "an unknown field": ({"colour": "red"}, "invalid_parameter", "colour"),
     "an unknown model": ({"model": "dall-e"}, "unknown_model", "model"),
 }

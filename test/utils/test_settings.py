@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -80,6 +81,24 @@ def test_a_password_is_never_told(monkeypatch: pytest.MonkeyPatch, key: str, val
         load_settings()
     assert f"{key}=(hidden)" in str(told.value)
     assert "secret" not in str(told.value)
+
+
+def test_a_secret_for_callbacks_is_taken_as_standard_webhooks_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for length in (24, 32, 64):
+        secret = "whsec_" + base64.b64encode(bytes(length)).decode()
+        monkeypatch.setenv("WEBHOOK_SECRET", secret)
+        settings = load_settings()
+        assert settings.webhook_secret is not None
+        assert settings.webhook_secret.get_secret_value() == secret
+
+
+@pytest.mark.parametrize("key", ["c2VjcmV0", "whsec_c2VjcmV0", "whsec_" + "!" * 40, "whsec_" + "A" * 92, "A" * 44])
+def test_any_other_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET", key)
+    with pytest.raises(SettingsError, match="WEBHOOK_SECRET") as refused:
+        load_settings()
+    assert key not in str(refused.value)
+    assert "openssl rand" in str(refused.value)
 
 
 def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
