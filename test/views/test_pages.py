@@ -7,18 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 import requests
+from conftest import Service
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect, sync_playwright
 
 from utils.errors import ServiceError
-
-if TYPE_CHECKING:
-    from test.conftest import Service
 
 CHROMIUM_FLAGS = [
     "--headless",

@@ -1,6 +1,7 @@
 /** The service's HTTP interface: one function a route, and the two ways in which it can fail. */
 
 const PASSING = new Set([429, 502, 503, 504]); // too many, or somebody behind the service is away
+const REFUSED = new Set([429, 503]);
 const KEY_BYTES = 16;
 
 /** The service refuses or cannot do it, and says why: a problem document (RFC 9457), or a task's `error`. */
@@ -14,13 +15,17 @@ export class Problem extends Error {
   }
 }
 
-/** No answer, or "not now" for a reason: worth trying again, after `retryAfter` seconds where they are named. */
+/**
+ * No answer, or "not now" for a reason: worth trying again, after `retryAfter` seconds where they are named.
+ * `wasRefused` tells that nothing was taken; else nobody knows.
+ */
 export class Unavailable extends Error {
-  constructor(detail, retryAfter = null) {
+  constructor({ detail = null, retryAfter = null, wasRefused = false } = {}) {
     super(detail ?? "no answer");
     this.name = "Unavailable";
     this.detail = detail;
     this.retryAfter = retryAfter;
+    this.wasRefused = wasRefused;
   }
 }
 
@@ -55,9 +60,9 @@ async function ask(method, id, signal) {
   try {
     response = await fetch(`/tasks/${encodeURIComponent(id)}`, { method, headers, signal });
   } catch (error) {
-    throw signal.aborted ? error : new Unavailable(null);
+    throw signal.aborted ? error : new Unavailable();
   }
-  return judged(response.status, await response.text(), (name) => response.headers.get(name));
+  return judged(response.status, await response.text(), (header) => response.headers.get(header));
 }
 
 /** A new Idempotency-Key: an upload that is repeated with it, because its answer was lost, is not taken twice. */
@@ -83,11 +88,11 @@ export function postPicture({ file, name, fields, key }, { onProgress, signal })
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Idempotency-Key", key);
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onerror = () => reject(new Unavailable(null));
+    request.onerror = () => reject(new Unavailable());
     request.onabort = () => reject(signal.reason);
     request.onload = () => {
       try {
-        resolve(judged(request.status, request.responseText, (name) => request.getResponseHeader(name)));
+        resolve(judged(request.status, request.responseText, (header) => request.getResponseHeader(header)));
       } catch (error) {
         reject(error);
       }
@@ -101,13 +106,17 @@ export function postPicture({ file, name, fields, key }, { onProgress, signal })
 function judged(status, text, header) {
   const document = parsed(text);
   const retryAfter = wholeNumber(header("Retry-After"));
-  if (status < 400 && document) return { task: document, retryAfter, secondsLeft: secondsLeft(document, header("Date")) };
+  if (status < 400 && document)
+    return { task: document, retryAfter, secondsLeft: secondsLeft(document, header("Date")) };
   // Whoever says when to come back means "not now".
-  if (PASSING.has(status) || retryAfter !== null) throw new Unavailable(document?.detail ?? null, retryAfter);
+  if (PASSING.has(status) || retryAfter !== null) {
+    throw new Unavailable({ detail: document?.detail, retryAfter, wasRefused: REFUSED.has(status) });
+  }
   throw new Problem({
     code: document?.code ?? "unexpected_answer",
     title: document?.title ?? "The answer makes no sense",
-    detail: document?.detail ?? `Something between this page and the service answered with status ${status}. Try again.`,
+    detail:
+      document?.detail ?? `Something between this page and the service answered with status ${status}. Try again.`,
   });
 }
 

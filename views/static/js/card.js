@@ -5,13 +5,7 @@ import { mendedName, nextName } from "./names.js";
 import { describe } from "./words.js";
 
 // Trying again with the same file would end the same way.
-const FILE_AT_FAULT = new Set([
-  "animated_image",
-  "empty_image",
-  "too_many_bytes",
-  "undecodable",
-  "unreadable_file",
-]);
+const FILE_AT_FAULT = new Set(["animated_image", "empty_image", "too_many_bytes", "undecodable", "unreadable_file"]);
 const NAME_AT_FAULT = new Set(["invalid_name", "unsupported_format"]);
 
 export class Card {
@@ -60,6 +54,15 @@ export class Card {
     this.#showCancel(picture, state);
     this.#showResult(picture, state);
     this.#offerActions(picture, state);
+  }
+
+  /** What it says of how the picture stands. */
+  get text() {
+    const { status, noticeTitle, noticeText } = this.#parts;
+    return [status, noticeTitle, noticeText]
+      .map((part) => part.textContent.replace(/[^.]$/, "$&."))
+      .join(" ")
+      .trim();
   }
 
   /** Open the comparison of a finished picture. */

@@ -63,7 +63,10 @@ function setUpZoom(figure) {
     zoom.setAttribute("aria-pressed", String(isZoomed));
     figure.style.setProperty("--pixel-ratio", devicePixelRatio);
     viewport.tabIndex = isZoomed ? 0 : -1; // the arrow keys scroll it
-    viewport.scrollTo((viewport.scrollWidth - viewport.clientWidth) / 2, (viewport.scrollHeight - viewport.clientHeight) / 2);
+    viewport.scrollTo(
+      (viewport.scrollWidth - viewport.clientWidth) / 2,
+      (viewport.scrollHeight - viewport.clientHeight) / 2,
+    );
   });
   letMouseDrag(viewport);
 }

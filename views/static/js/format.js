@@ -4,6 +4,7 @@ const UNITS = ["bytes", "KiB", "MiB", "GiB"];
 
 /** A number of bytes, such as "17.2 KiB". */
 export function formatBytes(bytes) {
+  if (bytes === 1) return "1 byte";
   const power = bytes < 1024 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
   const digits = power === 0 ? 0 : 1;
   return `${(bytes / 1024 ** power).toFixed(digits)} ${UNITS[power]}`;

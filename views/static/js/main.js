@@ -20,6 +20,10 @@ const [files, zone, form, list, section, announcer, curl, copy, trouble] = [
   "trouble",
 ].map((id) => document.getElementById(id));
 
+const MOST_PIXELS_UNASKED = 40_000_000;
+// Ends and questions are announced, not every percent.
+const RESTING = new Set(["taken", "done", "expired", "cancelled", "failed"]);
+
 /** @type {Map<Picture, Card>} */
 const cards = new Map();
 
@@ -56,31 +60,35 @@ function createCard(what) {
 }
 
 function show(picture, state) {
-  if (state.phase === "unknown") return remove(picture);
+  if (state.phase === "unknown") {
+    remove(picture);
+    return;
+  }
   const card = cards.get(picture);
-  const wasThere = card.element.dataset.phase;
-  if (state.task && state.phase !== "taken") removeOthersOf(picture);
+  const isNews = !card.element.hidden; // and not what an earlier visit saw already
+  if (picture.taskId !== null) dropOthersOf(picture);
   card.show(picture, state);
   card.element.hidden = false;
   section.hidden = false;
-  if (wasThere) announce(picture, card, state);
-  if (wasThere && state.phase === "done" && !list.querySelector(".comparison")) card.openComparison();
-  return undefined;
+  if (isNews && RESTING.has(state.phase)) announce(picture, card);
+  if (isNews && state.phase === "done" && isWorthOpening(state.task)) card.openComparison();
+}
+
+/** Whether to show the comparison unasked: one is enough, and huge results may be more than a phone can bear. */
+function isWorthOpening({ result }) {
+  return result.width * result.height <= MOST_PIXELS_UNASKED && !list.querySelector(".comparison");
 }
 
 /** One task has one card: the latest. */
-function removeOthersOf(picture) {
+function dropOthersOf(picture) {
   for (const other of cards.keys()) {
     if (other !== picture && other.taskId === picture.taskId) drop(other);
   }
 }
 
-/** Tell of ends and questions, not of every percent. */
-function announce(picture, card, { phase }) {
-  if (phase === "done" || phase === "failed" || phase === "taken") {
-    const notice = card.element.querySelector(".notice:not([hidden]) p");
-    announcer.textContent = `${picture.name}: ${card.element.querySelector(".card-status").textContent}. ${notice?.textContent ?? ""}`;
-  }
+/** Tell those who do not see the card. */
+function announce(picture, card) {
+  announcer.textContent = `${picture.name}: ${card.text}`;
 }
 
 function removeAndMoveFocus(picture) {

@@ -38,7 +38,7 @@ export async function persist(attempt, signal) {
         throw error;
       }
       connection.dispatchEvent(new CustomEvent("away", { detail: error }));
-      await pause(error.retryAfter ?? wait, signal);
+      await pause(Math.max(error.retryAfter ?? 0, wait), signal);
     }
   }
 }

@@ -128,14 +128,25 @@ export class Picture {
 
   #send(fields) {
     this.#show({ phase: "queued" });
-    const key = newKey();
     const sent = lastUpload.then(async () => {
       this.#signal.throwIfAborted();
       await checkFile(this.file, this.#mostBytes);
-      return persist(() => this.#post(fields, key), this.#signal);
+      return this.#postUntilAnswered(fields);
     });
     lastUpload = sent.catch(() => {}); // the next one does not care
     return sent;
+  }
+
+  #postUntilAnswered(fields) {
+    let key = newKey();
+    return persist(async () => {
+      try {
+        return await this.#post(fields, key);
+      } catch (error) {
+        if (error.wasRefused) key = newKey(); // the service may hold a refused key as under way for a while
+        throw error;
+      }
+    }, this.#signal);
   }
 
   #post(fields, key) {
@@ -184,7 +195,7 @@ function ending(task, duplicate) {
 /** What can be known without the service, which need not receive 60 MiB to refuse them. */
 async function checkFile(file, mostBytes) {
   if (file.size > mostBytes) {
-    const detail = `The file has ${formatBytes(file.size)}; ${formatBytes(mostBytes)} are allowed. Choose a smaller one.`;
+    const detail = `It has ${formatBytes(file.size)}; ${formatBytes(mostBytes)} are allowed. Choose a smaller one.`;
     throw new Problem({ code: "too_many_bytes", title: "The upload is too large", detail });
   }
   try {

@@ -38,22 +38,25 @@ const PHASES = {
   }),
   pending: ({ task, secondsLeft }) => ({
     status: [queuePlace(task), ...timeLeft(secondsLeft)].join(", "),
-    facts: sourceFacts(task),
+    facts: imageFacts(task.source),
     progress: "unmeasured",
   }),
   started: ({ task, secondsLeft }) => ({
     status: [`Being made, ${formatPercent(task.progress)}`, ...timeLeft(secondsLeft)].join(", "),
-    facts: sourceFacts(task),
+    facts: imageFacts(task.source),
     progress: task.progress,
   }),
   done: ({ task, duplicate }) => ({
-    status: task.started_at === task.finished_at ? "Done at once" : `Done in ${formatDuration(task.started_at, task.finished_at)}`,
-    facts: `${formatSize(task.source)} → ${formatSize(task.result)} · ${task.result.format} · ${formatBytes(task.result.bytes)}`,
+    status:
+      task.started_at === task.finished_at
+        ? "Done at once"
+        : `Done in ${formatDuration(task.started_at, task.finished_at)}`,
+    facts: `${formatSize(task.source)} → ${imageFacts(task.result)}`,
     notice: duplicate && { tone: "plain", ...duplicateWords(duplicate) },
   }),
   expired: ({ task }) => ({
     status: "No longer kept",
-    facts: sourceFacts(task),
+    facts: imageFacts(task.source),
     notice: {
       tone: "caution",
       title: "The result has been deleted.",
@@ -72,8 +75,9 @@ const PHASES = {
   }),
 };
 
-function sourceFacts({ source }) {
-  return `${formatSize(source)} · ${source.format} · ${formatBytes(source.bytes)}`;
+/** Size, format and weight of a source or a result. */
+function imageFacts(image) {
+  return `${formatSize(image)} · ${image.format} · ${formatBytes(image.bytes)}`;
 }
 
 function queuePlace({ position }) {
@@ -94,6 +98,6 @@ function duplicateWords({ status, same_request: sameRequest, finished_at: finish
   const options = `${request.model}${request.scale ? `, ${request.scale}×` : ""}, ${request.format} format`;
   return {
     title: "This picture had been uploaded before, with other options.",
-    text: `Here is the result made ${when} (${options}). For your options, upload it under another name, or replace that result.`,
+    text: `Here is the result made ${when} (${options}). For yours, give it another name or replace that result.`,
   };
 }
