@@ -16,7 +16,7 @@ from mongo.client import Document, translated
 from utils.errors import KeyInFlight, KeyReused
 
 KEPT = timedelta(hours=24)
-ABANDONED = timedelta(minutes=2)  # a request that takes longer was killed with its process
+ABANDONED = timedelta(minutes=1)  # a request that takes longer was killed with its process
 
 
 @dataclass(frozen=True)

@@ -254,6 +254,12 @@ class TooManyStreams(ServiceError):
     code, status, title = "too_many_streams", 503, "Too many event streams are open"
 
 
+class ServiceUnavailable(ServiceError):
+    """The web server itself does not answer: it is starting, or has too much to do. nginx says so."""
+
+    code, status, title = "service_unavailable", 503, "The service does not answer"
+
+
 class StoreUnavailable(ServiceError):
     """MongoDB does not answer."""
 
