@@ -25,11 +25,11 @@ from upscaler.source import Source
 from upscaler.tiling import Span
 from utils.errors import OutOfMemory
 
-# Of one feature map in a band: the least, and what is best where that is a small part of the picture. On a
-# processor, few enough to stay in its caches, and enough to be worth the start of its threads: by measurement,
-# see docs/performance.md. An accelerator wants more work for every launch.
-BAND_BYTES = {"cpu": (64 << 10, 128 << 10), "cuda": (4 << 20, 4 << 20)}
-BANDS = 64  # at least, before a band may be larger than the least: keeps memory a share of the picture
+# Of one feature map in a band. On a processor, few enough to stay in its caches, and enough to be worth the start
+# of its threads: by measurement, see docs/performance.md. An accelerator wants more work for every launch.
+BAND_BYTES = {"cpu": 128 << 10, "cuda": 4 << 20}
+# Of the input, enlarged and handed on at a time: as float32 they stay in a core's cache.
+ENLARGED_PIXELS = {"cpu": 8192, "cuda": 2 << 20}
 
 HELD = 2  # rows of its input that a 3x3 convolution needs again
 WORKING_SET = 16  # so many times a band's activations are wanted at most, enlarged rows included
@@ -89,13 +89,24 @@ class CompactRunner:
         """
         stream = self._stream(source, dtype, 0)
         area, end = source.height * source.width, source.height + stream.depth
-        most = band_rows or _rows_a_band(source, self.device, dtype)
+        most = band_rows or _rows_of(BAND_BYTES[self.device.type] // dtype.itemsize, source)
+        at_a_time = _rows_of(ENLARGED_PIXELS[self.device.type], source)
         done, reported = 0, 0.0
         while done < source.height:
             left = end - stream.position
             count = -(-left // -(-left // most))  # evened out, at most `most`
             try:
-                band = self._enlarged(stream.advance(count), source, done)
+                residual = stream.advance(count)
+                if overflowed(residual, stream.dtype):
+                    stream = self._stream(source, torch.bfloat16, done)
+                    continue
+                for start in range(0, residual.shape[2], at_a_time):
+                    part = residual[:, :, start : start + at_a_time]
+                    band = self._enlarged(part, source, done)
+                    done += part.shape[2]
+                    yield band
+                    del band, part  # here and below: what comes wants its room
+                del residual
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error, WORKING_SET * count * source.width * self.features * dtype.itemsize):
                     raise
@@ -104,13 +115,6 @@ class CompactRunner:
                 most = count // 2
                 stream = self._stream(source, stream.dtype, done)
                 continue
-            if overflowed(band, stream.dtype):
-                stream = self._stream(source, torch.bfloat16, done)
-                continue
-            if len(band):
-                done += len(band) // self.scale
-                yield band
-            del band  # the next one wants its room
             share = max(reported, stream.position / end)
             on_advance((share - reported) * area)
             reported = share
@@ -227,10 +231,9 @@ def _grey_end(end: Layer, scale: int) -> Layer:
     return Layer(torch.einsum("pc...,c->p...", weight, luma), bias @ luma)
 
 
-def _rows_a_band(source: Source, device: torch.device, dtype: torch.dtype) -> int:
-    least, best = BAND_BYTES[device.type]
-    map_bytes = source.height * source.width * dtype.itemsize
-    return max(1, min(best, max(least, map_bytes // BANDS)) // (source.width * dtype.itemsize))
+def _rows_of(pixels: int, source: Source) -> int:
+    """As many rows as have that many pixels, but at least one."""
+    return max(1, pixels // source.width)
 
 
 def _too_wide(width: int) -> str:

@@ -127,7 +127,7 @@ class CancelledError(Exception):
 def test_what_on_progress_raises_ends_the_work_at_that_tile(
     network: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", (512, 512))
+    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", 512)
     monkeypatch.setitem(tile_runner.TILE, "cpu", 16)
     shares: list[float] = []
     raised = error("stop")
@@ -181,7 +181,7 @@ def test_memory_that_runs_out_midway_costs_no_row(call: int, monkeypatch: pytest
     engine = engine_of("compact")
     pixels = noise(120, 50, 3)
     expected = engine.upscale(pixels)
-    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", (2000, 2000))
+    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", 2000)
     calls = 0
 
     def fails_once(x: Tensor, *arguments: object) -> Tensor:
@@ -254,7 +254,7 @@ from upscaler import compact_runner
 engine = Engine(SRVGGNetCompact(features=64, convolutions=4).eval().requires_grad_(False), "cpu", "float32")
 pixels = np.random.default_rng(0).integers(0, 256, (600, 500, 3), np.uint8)
 expected = engine.upscale(pixels)
-compact_runner.BAND_BYTES["cpu"] = (1 << 40, 1 << 40)
+compact_runner.BAND_BYTES["cpu"] = 1 << 40
 in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + (150 << 20), resource.RLIM_INFINITY))
 bands = []
