@@ -57,7 +57,7 @@ def _send_waiting(jobs: JobStore) -> int:
 
 @app.task(name="clean_up")
 def clean_up() -> None:
-    """Remove the files of no job, and the jobs that ended long ago."""
+    """Remove the files of no job, and the jobs that ended long ago, with their batches."""
     worker = the_worker()
     store = worker.store
     files = jobs = 0
@@ -65,7 +65,9 @@ def clean_up() -> None:
         files += store.uploads.remove_unowned(store.jobs.owned_uploads())
         files += store.results.remove_unowned(store.jobs.owned_results())
         store.particulars.remove_left_over()
-        jobs = store.jobs.forget(timedelta(seconds=worker.settings.task_ttl))
+        kept = timedelta(seconds=worker.settings.task_ttl)
+        jobs = store.jobs.forget(kept)
+        store.batches.forget(kept)
     if files or jobs:
         log.info("cleaned up", files=files, jobs=jobs)
 

@@ -15,6 +15,7 @@ from utils.errors import StoreFull, StoreUnavailable
 from utils.settings import SettingsError
 
 if TYPE_CHECKING:
+    from mongo.batches import BatchStore
     from mongo.callbacks import CallbackStore
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
@@ -36,10 +37,11 @@ RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
 
 @dataclass(frozen=True)
 class Store:
-    """Everything that is kept: jobs, uploads, results and what is told of them, answers by key, and callbacks."""
+    """Everything that is kept: jobs, batches, uploads, results, what is told of them, answers by key, callbacks."""
 
     client: MongoClient[Document]
     jobs: JobStore
+    batches: BatchStore
     uploads: ImageStore
     results: ImageStore
     particulars: ParticularsStore
@@ -69,6 +71,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     Raises:
         SettingsError: MONGO_URL cannot be read.
     """
+    from mongo.batches import BatchStore
     from mongo.callbacks import CallbackStore
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
@@ -82,6 +85,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
         jobs=JobStore(
             database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts, announce=announce
         ),
+        batches=BatchStore(database),
         uploads=ImageStore(database, "uploads"),
         results=ImageStore(database, "results"),
         particulars=ParticularsStore(database),

@@ -349,7 +349,7 @@ class JobStore:
         Raises:
             StaleAttempt: the job is no longer this worker's.
         """
-        change = {"current": False, "error": _error_document(error)}
+        change = {"current": False, "error": error_document(error)}
         self._finish(job, Status.FAILURE, datetime.now(UTC), change)
 
     def revoke(self, job: Job) -> None:
@@ -387,7 +387,7 @@ class JobStore:
                     "finished_at": datetime.now(UTC),
                     "source.file_id": None,
                     "current": False,
-                    "error": _error_document(error),
+                    "error": error_document(error),
                 },
                 "$unset": {"lease_until": ""},
             },
@@ -482,7 +482,8 @@ def _held(job: Job) -> Document:
     return {"_id": job.id, "status": Status.STARTED, "attempt": job.attempt}
 
 
-def _error_document(error: ServiceError) -> Document:
+def error_document(error: ServiceError) -> Document:
+    """`error` as it is kept and told of a task."""
     return {"code": error.code, "title": error.title, "detail": error.detail}
 
 

@@ -110,6 +110,12 @@ class KeyInFlight(ServiceError):
     code, status, title = "idempotency_key_in_flight", 409, "The first request is under way"
 
 
+class BatchRefused(ServiceError):
+    """Not one of several pictures could be taken; `files` tells of each."""
+
+    code, status, title = "batch_refused", 422, "None of the pictures can be taken"
+
+
 class QueueFull(ServiceError):
     """MAX_QUEUE tasks are waiting."""
 
@@ -168,6 +174,12 @@ class UnknownTask(ServiceError):
     """A task id that was never given out, or was forgotten long after its end."""
 
     code, status, title = "unknown_task", 404, "There is no such task"
+
+
+class UnknownBatch(ServiceError):
+    """A batch id that was never given out, or whose tasks were forgotten long after their end."""
+
+    code, status, title = "unknown_batch", 404, "There is no such batch"
 
 
 class UnknownName(ServiceError):

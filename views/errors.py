@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
@@ -76,8 +76,8 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _as_service_error(error: HTTPException) -> ServiceError:
     if isinstance(error, RequestEntityTooLarge):
-        limit = context().settings.max_upload_bytes
-        return errors.TooManyBytes(f"An upload may have {limit.human_readable()} at most. Send a smaller file.")
+        limit, parts = context().settings.max_upload_bytes.human_readable(), current_app.config["MAX_FORM_PARTS"]
+        return errors.TooManyBytes(f"A request may have {limit} in {parts} parts at most. Send smaller or fewer files.")
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return errors.MethodNotAllowed(f"{request.method} is not possible on {request.path}. Use {allowed}.")

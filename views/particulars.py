@@ -10,7 +10,7 @@ from mongo.task_document import image_document
 from utils import thumbnails
 from utils.errors import InvalidParameter
 from views.context import context
-from views.processed import explain_absence, finished
+from views.processed import absence, finished
 
 blueprint = Blueprint("particulars", __name__)
 
@@ -23,7 +23,7 @@ def metadata(name: str) -> Response:
     job, result, file_id = finished(name)
     told = context().store.particulars.descriptions(file_id)
     if told is None:
-        explain_absence(job)
+        raise absence(job)
     response = jsonify(
         name=job.name,
         task_id=job.id,
@@ -45,7 +45,7 @@ def thumbnail(name: str) -> Response:
     if _revalidated(response).status_code == HTTPStatus.OK:
         kept = context().store.particulars.thumbnail(file_id, thumbnails.kept_side(side))
         if kept is None:
-            explain_absence(job)
+            raise absence(job)
         response.data = thumbnails.shrunk(kept, side)
     return response
 

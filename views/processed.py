@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import quote
 
 from bson import ObjectId
@@ -14,7 +13,7 @@ from gridfs import GridOut
 from werkzeug.wsgi import FileWrapper
 
 from mongo.jobs import Job, Status, StoredImage
-from utils.errors import Expired, NotReady, ProcessingFailed, UnknownName
+from utils.errors import Expired, NotReady, ProcessingFailed, ServiceError, UnknownName
 from views.context import context, owner
 from views.picture_names import canonical
 
@@ -30,7 +29,7 @@ def processed(name: str) -> Response:
     job, result, file_id = finished(name)
     file = context().store.results.open(file_id)
     if file is None:
-        explain_absence(job)
+        raise absence(job)
     return _stream(job, result, file)
 
 
@@ -39,7 +38,7 @@ def delete(name: str) -> Response:
     """Delete the finished picture; the name is free at once."""
     job = _latest(name)
     if not context().store.jobs.let_go(job):
-        explain_absence(job)
+        raise absence(job)
     return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -59,27 +58,23 @@ def finished(name: str) -> tuple[Job, StoredImage, ObjectId]:
     """
     job = _latest(name)
     if job.status is not Status.SUCCESS or job.result is None or job.result.file_id is None:
-        explain_absence(job)
+        raise absence(job)
     return job, job.result, job.result.file_id
 
 
-def explain_absence(job: Job) -> NoReturn:
-    """Say why there is no picture of this task to fetch.
-
-    Raises:
-        NotReady, ProcessingFailed, Expired: always one of them.
-    """
+def absence(job: Job) -> ServiceError:
+    """Why there is no picture of this task to fetch: NotReady, ProcessingFailed or Expired."""
     if not job.status.is_final:
-        raise NotReady(
+        return NotReady(
             f"{job.name} is still being made. Follow its task.",
             retry_after=context().estimator.of(job).retry_after,
             task_id=job.id,
             progress=round(job.progress, 3),
         )
     if job.status is Status.SUCCESS:
-        raise Expired(f"{job.name} was made and has been deleted since. Send the picture again.", task_id=job.id)
+        return Expired(f"{job.name} was made and has been deleted since. Send the picture again.", task_id=job.id)
     reason = job.error["detail"] if job.error else "The task was cancelled."
-    raise ProcessingFailed(f"{job.name} could not be made. {reason}", task_id=job.id)
+    return ProcessingFailed(f"{job.name} could not be made. {reason}", task_id=job.id)
 
 
 def _stream(job: Job, result: StoredImage, file: GridOut) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import BinaryIO, Literal, cast, get_args
 from flask import request
 from werkzeug.datastructures import FileStorage
 
-from upscaler.catalog import find_model
+from upscaler.catalog import ModelInfo, find_model
 from upscaler.sizes import output_size
 from utils.callback_url import callback_url
 from utils.errors import (
@@ -61,33 +62,87 @@ class Upload:
         return hashlib.sha256("\n".join(asked).encode()).hexdigest()
 
 
-def read_upload(settings: Settings) -> Upload:
-    """The upload of the present request.
+@dataclass(frozen=True)
+class Refusal:
+    """A file of a batch that did not pass, and why."""
+
+    file: FileStorage
+    error: ServiceError
+
+    @property
+    def name(self) -> str:
+        """As it was sent."""
+        return self.file.filename or ""
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the bytes and the name."""
+        self.file.stream.seek(0)
+        sha256 = hashlib.file_digest(self.file.stream, "sha256")  # type: ignore[arg-type]
+        sha256.update(self.name.encode("utf-8", "replace"))
+        return sha256.hexdigest()
+
+
+def digest(uploads: Sequence[Upload | Refusal]) -> str:
+    """Of everything that is asked for with several uploads."""
+    return hashlib.sha256("\n".join(upload.digest for upload in uploads).encode()).hexdigest()
+
+
+def read_uploads(settings: Settings) -> Upload | list[Upload | Refusal]:
+    """The upload of the present request, or its several ones, in their order.
+
+    Of several, one at fault leaves the others alone.
 
     Raises:
-        ServiceError: one of the 4xx kinds, naming the field at fault.
+        ServiceError: one of the 4xx kinds, naming the field at fault: another than `image`, or the only picture.
     """
-    file = _the_file()
-    name = picture_name(file.filename or "")
+    files, fields = _the_files(), _read_fields(settings)
+    if len(files) == 1:
+        return _checked(files[0], fields, settings)
+    return [_checked_or_refused(file, fields, settings) for file in files]
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """All that is asked for beside the pictures."""
+
+    wishes: UpscaleRequest
+    model: ModelInfo
+    on_conflict: OnConflict
+    callback_url: str | None
+
+
+def _read_fields(settings: Settings) -> _Fields:
     form = request.form.to_dict()
     on_conflict = _on_conflict(form.pop("on_conflict", "") or "return")
     callback = _callback_url(form.pop("callback_url", ""), settings)
     wishes = UpscaleRequest.from_form(form)
-    wishes = wishes.model_copy(update={"model": wishes.model or settings.default_model})
+    model = find_model(wishes.model or settings.default_model, settings.models_folder)
+    if wishes.denoise is not None and not model.can_denoise:
+        raise InvalidParameter(f"The model {model.name!r} has no denoise control. Leave it out.", field="denoise")
+    return _Fields(wishes.model_copy(update={"model": model.name}), model, on_conflict, callback)
+
+
+def _checked_or_refused(file: FileStorage, fields: _Fields, settings: Settings) -> Upload | Refusal:
+    try:
+        return _checked(file, fields, settings)
+    except ServiceError as error:
+        return Refusal(file, error)
+
+
+def _checked(file: FileStorage, fields: _Fields, settings: Settings) -> Upload:
+    name = picture_name(file.filename or "")
     _check_bytes(file, settings)
     header = _header(file)
     if not extension_matches(name, header.format):
         raise UnsupportedFormat(_extension_advice(name, header.format), field="image")
-    _check_pixels(header, wishes, settings)
-    return Upload(file, name, header, wishes, on_conflict, callback)
+    _check_pixels(header, fields, settings)
+    return Upload(file, name, header, fields.wishes, fields.on_conflict, fields.callback_url)
 
 
-def _the_file() -> FileStorage:
-    files = [file for file in request.files.getlist("image") if file.filename]
-    if len(files) == 1:
-        return files[0]
-    if files:
-        raise InvalidParameter(f"{len(files)} pictures came in the field 'image'. Send one a request.", field="image")
+def _the_files() -> list[FileStorage]:
+    if files := [file for file in request.files.getlist("image") if file.filename]:
+        return files
     if "image" in request.form:
         raise MissingImage(
             "The field 'image' holds text, not a file. With curl: -F image=@photo.jpg (mind the @).", field="image"
@@ -141,7 +196,7 @@ def _extension_advice(name: str, image_format: str) -> str:
     return f"The file is a {image_format}, and its name {says}. Name it {Path(name).stem}{fitting}."
 
 
-def _check_pixels(header: ImageHeader, wishes: UpscaleRequest, settings: Settings) -> None:
+def _check_pixels(header: ImageHeader, fields: _Fields, settings: Settings) -> None:
     pixels = header.width * header.height
     if pixels > settings.max_input_pixels:
         raise TooManyPixels(
@@ -149,10 +204,8 @@ def _check_pixels(header: ImageHeader, wishes: UpscaleRequest, settings: Setting
             f"{settings.max_input_pixels:,} are allowed. Send a smaller one.",
             field="image",
         )
-    model = find_model(str(wishes.model), settings.models_folder)
-    if wishes.denoise is not None and not model.can_denoise:
-        raise InvalidParameter(f"The model {model.name!r} has no denoise control. Leave it out.", field="denoise")
-    width, height = output_size(header.width, header.height, model.scale, wishes.scale, wishes.width, wishes.height)
+    wishes, scale = fields.wishes, fields.model.scale
+    width, height = output_size(header.width, header.height, scale, wishes.scale, wishes.width, wishes.height)
     check_fits(width, height, wishes.output_format(header.format))
     if width * height > settings.max_output_pixels:
         raise TooManyPixels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 from flask import request
@@ -27,6 +28,12 @@ def wait_for_end(job: Job, seconds: float) -> Job:
         while not job.status.is_final and (news := watch.next(deadline - time.monotonic())):
             job = news.job
     return job
+
+
+def wait_for_ends(jobs: Iterable[Job], seconds: float) -> list[Job]:
+    """The jobs once all have ended, or as they stand after `seconds`."""
+    deadline = time.monotonic() + seconds
+    return [wait_for_end(job, deadline - time.monotonic() if seconds else 0) for job in jobs]
 
 
 def asked_wait() -> int:
