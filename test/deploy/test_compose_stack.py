@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
+from simple_websocket import Client
 
 from utils.local_services import free_port
 
@@ -132,6 +133,22 @@ def test_a_picture_comes_back_four_times_larger_through_nginx(stack, file_format
     assert stack.wait_for_task(answer.json()["task_id"])["status"] == "SUCCESS"
     result = Image.open(BytesIO(requests.get(f"{stack.url}/processed/{name}", timeout=60).content))
     assert (result.format, result.size) == (file_format, (384, 256))
+
+
+def test_events_pass_nginx_one_by_one(stack):
+    answer = stack.upload(_picture("PNG", 1200, 800), "watched.png")
+    events = requests.get(f"{stack.url}{answer.headers['Location']}/events", stream=True, timeout=PATIENCE)
+    assert events.headers["Content-Type"].startswith("text/event-stream")
+    kinds = [line.removeprefix(b"event: ") for line in events.iter_lines() if line.startswith(b"event: ")]
+    assert (kinds[0], kinds[-1]) == (b"state", b"end")
+
+
+def test_websockets_pass_nginx(stack):
+    connection = Client(stack.url.replace("http", "ws") + "/ws/notifications")
+    stack.upload(_picture("PNG"), "announced.png")
+    message = connection.receive(timeout=PATIENCE)
+    assert json.loads(message)["data"]["name"] == "announced.png"
+    connection.close()
 
 
 def test_what_is_too_large_is_refused_by_nginx_and_by_the_application_alike(stack):

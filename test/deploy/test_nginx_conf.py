@@ -54,11 +54,13 @@ def test_answers_of_nginx_are_problems_with_the_codes_and_titles_of_the_applicat
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="there is no nginx on the PATH")
 def test_nginx_accepts_its_configuration(main_conf, site_template, tmp_path):
-    filled_in = (
-        site_template.replace("${NGINX_LOCAL_RESOLVERS}", "127.0.0.1")
-        .replace("${TRUSTED_PROXY}", "127.0.0.1/32")
-        .replace("${NGINX_MAX_BODY_BYTES}", "1000000")
-    )
+    environment = {
+        "NGINX_LOCAL_RESOLVERS": "127.0.0.1",
+        "TRUSTED_PROXY": "127.0.0.1/32",
+        "MAX_UPLOAD_BYTES": "1MB",
+        "NGINX_MAX_BODY_BYTES": "2048576",
+    }
+    filled_in = re.sub(r"\$\{([A-Z_]+)\}", lambda match: environment[match[1]], site_template)
     (tmp_path / "site.conf").write_text(filled_in)
     (tmp_path / "nginx.conf").write_text(main_conf.replace("/tmp", str(tmp_path)))
     answer = subprocess.run(
