@@ -11,7 +11,7 @@ import structlog
 from celery_app import BrokerUnavailable, app, queue_length, send_upscale
 from celery_app.upscaling import run_job
 from celery_app.worker import the_worker
-from mongo.jobs import JobStore
+from mongo import Store
 from utils.errors import StoreUnavailable
 
 log = structlog.get_logger()
@@ -33,22 +33,22 @@ def upscale(job_id: str) -> None:
 @app.task(name="sweep")
 def sweep() -> None:
     """Hand on what dead workers left, send what Redis lost, let go of what has expired."""
-    jobs = the_worker().store.jobs
+    store = the_worker().store
     lost = expired = sent = 0
     with _left_to_the_sweep():
-        lost, expired = jobs.hand_on_lost(), jobs.expire()
-        sent = _send_waiting(jobs)
+        lost, expired = store.sweep.hand_on_lost(), store.sweep.expire()
+        sent = _send_waiting(store)
     if lost or expired or sent:
         log.info("swept", handed_on=lost, expired=expired, sent_again=sent)
 
 
-def _send_waiting(jobs: JobStore) -> int:
+def _send_waiting(store: Store) -> int:
     """Send the waiting jobs that no message stands for. How many."""
     try:
-        waiting = jobs.unsent(queue_length())
+        waiting = store.sweep.unsent(queue_length())
         for job_id in waiting:
             send_upscale(job_id)
-            jobs.mark_sent(job_id)
+            store.jobs.mark_sent(job_id)
     except BrokerUnavailable as error:
         log.warning("sweep could not send", reason=str(error))
         return 0
@@ -62,11 +62,11 @@ def clean_up() -> None:
     store = worker.store
     files = jobs = 0
     with _left_to_the_sweep():
-        files += store.uploads.remove_unowned(store.jobs.owned_uploads())
-        files += store.results.remove_unowned(store.jobs.owned_results())
+        files += store.uploads.remove_unowned(store.sweep.owned_uploads())
+        files += store.results.remove_unowned(store.sweep.owned_results())
         store.particulars.remove_left_over()
         kept = timedelta(seconds=worker.settings.task_ttl)
-        jobs = store.jobs.forget(kept)
+        jobs = store.sweep.forget(kept)
         store.batches.forget(kept)
     if files or jobs:
         log.info("cleaned up", files=files, jobs=jobs)

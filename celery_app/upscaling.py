@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import structlog
 
-from celery_app.heartbeat import Heartbeat, JobCancelled
+from celery_app.heartbeat import Heartbeat
 from celery_app.thumbnails import make_thumbnails
 from celery_app.worker import Worker
 from mongo.jobs import Job, StaleAttempt, StoredImage
@@ -35,7 +35,7 @@ UNFORESEEN = "Something went wrong in the worker. It is logged there under this 
 def run_job(worker: Worker, job: Job) -> None:
     """Make the picture of a claimed job and end the job, well or with an honest failure.
 
-    If another worker holds the job by now, it is left to that one.
+    If it was cancelled meanwhile, or another worker holds it by now, it is left alone.
 
     Raises:
         StoreUnavailable: the job stays as it is. Its lease runs out, and the sweep hands it on.
@@ -44,20 +44,16 @@ def run_job(worker: Worker, job: Job) -> None:
     try:
         _make_and_end(worker, job)
     except StaleAttempt:
-        log.warning("task given up: it was handed on or ended meanwhile")
+        log.warning("task given up: it was cancelled or handed on meanwhile")
 
 
 def _make_and_end(worker: Worker, job: Job) -> None:
     began = time.perf_counter()
-    jobs = worker.store.jobs
     try:
-        with Heartbeat(jobs, job) as beat:
+        with Heartbeat(worker.store.jobs, job) as beat:
             result = _make(worker, job, beat)
     except (StaleAttempt, StoreUnavailable):
         raise
-    except JobCancelled:
-        jobs.revoke(job)
-        log.info("task cancelled")
     except Exception as error:
         _fail(worker, job, _honest(error))
     else:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mongo.callbacks import CallbackStore
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
-    from mongo.jobs import JobStore
+    from mongo.job_store import JobStore
+    from mongo.job_sweep import JobSweep
     from mongo.particulars import ParticularsStore
     from utils.settings import Settings
 
@@ -41,6 +42,7 @@ class Store:
 
     client: MongoClient[Document]
     jobs: JobStore
+    sweep: JobSweep
     batches: BatchStore
     uploads: ImageStore
     results: ImageStore
@@ -75,7 +77,8 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     from mongo.callbacks import CallbackStore
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
-    from mongo.jobs import JobStore
+    from mongo.job_store import JobStore
+    from mongo.job_sweep import JobSweep
     from mongo.particulars import ParticularsStore
 
     client = _connect(settings)
@@ -85,6 +88,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
         jobs=JobStore(
             database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts, announce=announce
         ),
+        sweep=JobSweep(database, max_attempts=settings.max_attempts),
         batches=BatchStore(database),
         uploads=ImageStore(database, "uploads"),
         results=ImageStore(database, "results"),

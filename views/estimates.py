@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from mongo.jobs import Job, JobStore, Pace, Status
+from mongo.job_store import JobStore, Pace
+from mongo.jobs import Job, Status
 
 FRESH = 5.0  # s that a measured pace is good for
 SHORTEST, LONGEST = 1, 60  # s; bounds of Retry-After

@@ -19,7 +19,8 @@ import structlog
 
 from celery_app import BrokerUnavailable
 from celery_app.announcements import Listener
-from mongo.jobs import Job, JobStore, Status
+from mongo.job_store import JobStore
+from mongo.jobs import Job, Status
 from utils.errors import StoreUnavailable, TooManyStreams
 
 log = structlog.get_logger()

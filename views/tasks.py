@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request, url_for
 
-from mongo.jobs import Job, Position, Status
+from mongo.job_store import Position
+from mongo.jobs import Job, Status
 from mongo.task_document import task_document
 from utils.errors import AlreadyEnded, InvalidParameter, UnknownTask
 from views.context import context, owner

@@ -82,9 +82,9 @@ def test_the_end_of_a_job_is_told_once_signed_and_as_its_task_says(store: Store,
 
 def test_failures_and_cancellations_have_their_own_types(store: Store, receiver: Receiver) -> None:
     store.jobs.fail(running_job(store, receiver.url(), "1.png"), Undecodable("It is no picture."))
-    store.jobs.revoke(running_job(store, receiver.url(), "2.png"))
-    waiting = running_job(store, receiver.url(), "3.png")
-    store.jobs.cancel(waiting.owner, waiting.id)
+    for name in ("2.png", "3.png"):
+        running = running_job(store, receiver.url(), name)
+        store.jobs.cancel(running.owner, running.id)
     while courier(store).deliver_next():
         pass
     documents = sorted((callback.verified() for callback in receiver.received), key=lambda each: each["data"]["name"])

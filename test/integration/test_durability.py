@@ -361,8 +361,8 @@ def test_an_upload_during_which_mongodb_dies_leaves_nothing_after_the_sweep(vict
         wait_until(lambda: is_ready(victim), PATIENCE)
     assert uploads._chunks.count_documents({}) > 0
     later = datetime.now(UTC) + GRACE + timedelta(minutes=1)
-    uploads.remove_unowned(victim.store.jobs.owned_uploads(), now=later)
-    uploads.remove_unowned(victim.store.jobs.owned_uploads(), now=later + 2 * GRACE)
+    uploads.remove_unowned(victim.store.sweep.owned_uploads(), now=later)
+    uploads.remove_unowned(victim.store.sweep.owned_uploads(), now=later + 2 * GRACE)
     assert uploads._chunks.count_documents({}) == 0
     assert uploads._files.count_documents({}) == 0
 

@@ -50,7 +50,7 @@ def test_a_batch_is_forgotten_with_its_tasks_and_not_before(store: Store, ended_
     batch = kept_batch(store, ended_job)
     later = datetime.now(UTC) + MONTH + timedelta(hours=1)
     assert store.batches.forget(MONTH, now=later) == 0
-    assert store.jobs.forget(MONTH, now=later) == 1
+    assert store.sweep.forget(MONTH, now=later) == 1
     assert store.batches.forget(MONTH) == 0  # too young to be looked at
     assert store.batches.forget(MONTH, now=later) == 1
     assert store.batches.get("ann", batch.id) is None

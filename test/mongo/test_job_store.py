@@ -12,7 +12,8 @@ import pytest
 from bson import ObjectId
 
 from mongo import Store
-from mongo.jobs import Job, JobStore, NameTaken, StaleAttempt, Status, StoredImage
+from mongo.job_store import JobStore
+from mongo.jobs import Job, NameTaken, StaleAttempt, Status, StoredImage
 from utils.errors import Undecodable
 from utils.upscale_request import UpscaleRequest
 
@@ -93,16 +94,16 @@ def test_nobody_sees_the_job_of_another_owner(store: Store) -> None:
     assert store.jobs.get("somebody else", job.id) is None
 
 
-@pytest.mark.parametrize("end", ["fail", "revoke", "expire"])
+@pytest.mark.parametrize("end", ["fail", "cancel", "expire"])
 def test_a_name_is_free_again_after_its_job_has_failed_been_cancelled_or_expired(store: Store, end: str) -> None:
     job = claimed(store.jobs)
     if end == "fail":
         store.jobs.fail(job, Undecodable("It is no picture."))
-    elif end == "revoke":
-        store.jobs.revoke(job)
+    elif end == "cancel":
+        store.jobs.cancel(job.owner, job.id)
     else:
         store.jobs.succeed(job, image(), keep=timedelta())
-        assert store.jobs.expire(datetime.now(UTC) + timedelta(seconds=1)) == 1
+        assert store.sweep.expire(datetime.now(UTC) + timedelta(seconds=1)) == 1
     assert store.jobs.current(job.owner, job.name) is None
     again = created(store.jobs)
     assert store.jobs.current(job.owner, job.name) == found(store.jobs, again)
@@ -150,21 +151,22 @@ def test_a_job_that_runs_or_has_ended_cannot_be_claimed(store: Store) -> None:
 def test_a_heartbeat_renews_the_lease_and_stores_the_progress(store: Store) -> None:
     job = claimed(store.jobs)
     run_out(store, job)
-    assert store.jobs.heartbeat(job, 0.25) is False
+    store.jobs.heartbeat(job, 0.25)
     assert found(store.jobs, job).progress == 0.25
-    assert store.jobs.hand_on_lost() == 0
+    assert store.sweep.hand_on_lost() == 0
 
 
-def test_a_heartbeat_says_when_the_job_is_to_be_stopped(store: Store) -> None:
+def test_a_heartbeat_of_a_cancelled_job_is_refused(store: Store) -> None:
     job = claimed(store.jobs)
-    change(store, job, cancel_requested=True)
-    assert store.jobs.heartbeat(job, 0.5) is True
+    store.jobs.cancel(job.owner, job.id)
+    with pytest.raises(StaleAttempt):
+        store.jobs.heartbeat(job, 0.5)
 
 
 def test_a_job_whose_lease_has_run_out_is_handed_on_and_its_first_worker_is_refused(store: Store) -> None:
     late = claimed(store.jobs)
     run_out(store, late)
-    assert store.jobs.hand_on_lost() == 1
+    assert store.sweep.hand_on_lost() == 1
     assert found(store.jobs, late).status is Status.PENDING
     _refused(store.jobs, late)
 
@@ -187,7 +189,6 @@ def _refused(jobs: JobStore, job: Job) -> None:
         lambda: jobs.heartbeat(job, 0.9),
         lambda: jobs.succeed(job, image(), keep=timedelta(days=1)),
         lambda: jobs.fail(job, Undecodable("Too late.")),
-        lambda: jobs.revoke(job),
     ):
         with pytest.raises(StaleAttempt):
             write()
@@ -211,28 +212,28 @@ def test_after_three_attempts_a_job_fails_as_worker_lost_and_cannot_be_claimed(s
         assert taken.attempt == attempt
         run_out(store, job)
         if attempt < 3:
-            assert store.jobs.hand_on_lost() == 1
+            assert store.sweep.hand_on_lost() == 1
     assert store.jobs.claim(job.id) is None
-    assert store.jobs.hand_on_lost() == 1
+    assert store.sweep.hand_on_lost() == 1
     ended = found(store.jobs, job)
     assert ended.status is Status.FAILURE
     assert ended.error is not None
     assert ended.error["code"] == "worker_lost"
     assert ended.finished_at is not None
     assert store.jobs.current(job.owner, job.name) is None
-    assert store.jobs.hand_on_lost() == 0
+    assert store.sweep.hand_on_lost() == 0
 
 
 def test_a_lease_that_runs_is_left_alone_by_the_sweep(store: Store) -> None:
     job = claimed(store.jobs)
-    assert store.jobs.hand_on_lost() == 0
+    assert store.sweep.hand_on_lost() == 0
     assert found(store.jobs, job).status is Status.STARTED
 
 
 def test_racing_sweeps_hand_a_job_on_once(store: Store) -> None:
     run_out(store, claimed(store.jobs))
     with ThreadPoolExecutor(10) as pool:
-        outcomes = list(pool.map(lambda _: store.jobs.hand_on_lost(), range(10)))
+        outcomes = list(pool.map(lambda _: store.sweep.hand_on_lost(), range(10)))
     assert sum(outcomes) == 1
 
 
@@ -241,9 +242,9 @@ def test_racing_sweeps_hand_a_job_on_once(store: Store) -> None:
 
 def test_a_job_that_was_never_sent_is_found_when_its_maker_had_its_time(store: Store) -> None:
     job = created(store.jobs)
-    assert store.jobs.unsent(queue_length=0) == []
-    assert store.jobs.unsent(queue_length=0, patience=timedelta()) == [job.id]
-    assert store.jobs.unsent(queue_length=100, patience=timedelta()) == [job.id]
+    assert store.sweep.unsent(queue_length=0) == []
+    assert store.sweep.unsent(queue_length=0, patience=timedelta()) == [job.id]
+    assert store.sweep.unsent(queue_length=100, patience=timedelta()) == [job.id]
 
 
 def test_sent_jobs_are_sent_again_when_the_queue_is_shorter_than_it_should_be(store: Store) -> None:
@@ -251,25 +252,25 @@ def test_sent_jobs_are_sent_again_when_the_queue_is_shorter_than_it_should_be(st
     for job in (first, second):
         store.jobs.mark_sent(job.id)
     time.sleep(0.01)
-    assert store.jobs.unsent(queue_length=2, patience=timedelta()) == []
-    assert store.jobs.unsent(queue_length=1, patience=timedelta()) == [first.id, second.id]
-    assert store.jobs.unsent(queue_length=1) == []  # they may be on their way to a worker
+    assert store.sweep.unsent(queue_length=2, patience=timedelta()) == []
+    assert store.sweep.unsent(queue_length=1, patience=timedelta()) == [first.id, second.id]
+    assert store.sweep.unsent(queue_length=1) == []  # they may be on their way to a worker
 
 
 def test_a_job_in_work_or_ended_is_not_sent_again(store: Store) -> None:
     job = claimed(store.jobs)
-    assert store.jobs.unsent(queue_length=0, patience=timedelta()) == []
+    assert store.sweep.unsent(queue_length=0, patience=timedelta()) == []
     store.jobs.fail(job, Undecodable("It is no picture."))
-    assert store.jobs.unsent(queue_length=0, patience=timedelta()) == []
+    assert store.sweep.unsent(queue_length=0, patience=timedelta()) == []
 
 
 def test_a_job_that_was_handed_on_is_sent_again(store: Store) -> None:
     job = claimed(store.jobs)
     store.jobs.mark_sent(job.id)
     run_out(store, job)
-    store.jobs.hand_on_lost()
+    store.sweep.hand_on_lost()
     change(store, job, created_at=datetime.now(UTC) - LONG_AGO)
-    assert store.jobs.unsent(queue_length=100) == [job.id]
+    assert store.sweep.unsent(queue_length=100) == [job.id]
 
 
 # --- Ownership, expiry, forgetting --------------------------------------------------------------
@@ -277,17 +278,17 @@ def test_a_job_that_was_handed_on_is_sent_again(store: Store) -> None:
 
 def test_a_job_owns_its_upload_until_it_ends_and_its_result_until_it_expires(store: Store) -> None:
     job = claimed(store.jobs)
-    assert store.jobs.owned_uploads() == {job.source.file_id}
-    assert store.jobs.owned_results() == set()
+    assert store.sweep.owned_uploads() == {job.source.file_id}
+    assert store.sweep.owned_results() == set()
     result = image()
     store.jobs.succeed(job, result, keep=timedelta(hours=1))
-    assert store.jobs.owned_uploads() == set()
-    assert store.jobs.owned_results() == {result.file_id}
+    assert store.sweep.owned_uploads() == set()
+    assert store.sweep.owned_results() == {result.file_id}
 
-    assert store.jobs.expire() == 0
-    assert store.jobs.expire(datetime.now(UTC) + LONG_AGO) == 1
-    assert store.jobs.expire(datetime.now(UTC) + LONG_AGO) == 0
-    assert store.jobs.owned_results() == set()
+    assert store.sweep.expire() == 0
+    assert store.sweep.expire(datetime.now(UTC) + LONG_AGO) == 1
+    assert store.sweep.expire(datetime.now(UTC) + LONG_AGO) == 0
+    assert store.sweep.owned_results() == set()
     expired = found(store.jobs, job)
     assert expired.expired
     assert expired.status is Status.SUCCESS
@@ -298,8 +299,8 @@ def test_a_job_given_up_lets_go_of_its_upload(store: Store) -> None:
     job = claimed(store.jobs)
     change(store, job, attempt=3)
     run_out(store, job)
-    store.jobs.hand_on_lost()
-    assert store.jobs.owned_uploads() == set()
+    store.sweep.hand_on_lost()
+    assert store.sweep.owned_uploads() == set()
 
 
 def test_ended_jobs_are_forgotten_after_their_time_and_others_never(store: Store) -> None:
@@ -311,13 +312,13 @@ def test_ended_jobs_are_forgotten_after_their_time_and_others_never(store: Store
     store.jobs.succeed(kept, image(), keep=timedelta(days=400))
     expired = claimed(store.jobs, "expired.png")
     store.jobs.succeed(expired, image(), keep=timedelta(days=1))
-    store.jobs.expire(datetime.now(UTC) + timedelta(days=2))
+    store.sweep.expire(datetime.now(UTC) + timedelta(days=2))
 
     month, year = timedelta(days=30), timedelta(days=365)
-    assert store.jobs.forget(month) == 0
+    assert store.sweep.forget(month) == 0
     # A task that has expired can be asked for as long after its expiry as others after their end.
-    assert store.jobs.forget(month, now=datetime.now(UTC) + month + timedelta(hours=1)) == 1
-    assert store.jobs.forget(month, now=datetime.now(UTC) + year) == 1
+    assert store.sweep.forget(month, now=datetime.now(UTC) + month + timedelta(hours=1)) == 1
+    assert store.sweep.forget(month, now=datetime.now(UTC) + year) == 1
     assert [store.jobs.get(job.owner, job.id) is None for job in (waiting, running, failed, kept, expired)] == [
         *(False, False, True, False, True)
     ]

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from bson import ObjectId
 
 from mongo import Store
-from mongo.jobs import FIRST_GUESS, Job, StoredImage
+from mongo.job_store import FIRST_GUESS
+from mongo.jobs import Job, StoredImage
 from utils.upscale_request import UpscaleRequest
 from views.estimates import LONGEST, Estimator
 
