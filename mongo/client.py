@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pymongo
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 
 from utils.errors import StoreFull, StoreUnavailable
@@ -41,6 +42,7 @@ class Store:
     """Everything that is kept: jobs, batches, uploads, results, what is told of them, answers by key, callbacks."""
 
     client: MongoClient[Document]
+    database: Database[Document]
     jobs: JobStore
     sweep: JobSweep
     batches: BatchStore
@@ -57,6 +59,17 @@ class Store:
             StoreUnavailable: there is none.
         """
         brief(self.client.admin.command)("ping")
+
+    def used_bytes(self) -> int:
+        """How much is kept: pictures and all that is known of them, indexes aside.
+
+        MongoDB keeps count of that, so it is asked for in no time. The files on its disk are something else: they
+        are compressed, and do not shrink when pictures go.
+
+        Raises:
+            StoreUnavailable: MongoDB does not answer.
+        """
+        return int(brief(self.database.command)("dbStats")["dataSize"])
 
     def close(self) -> None:
         self.client.close()
@@ -85,6 +98,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     database = client[settings.mongo_database]
     return Store(
         client=client,
+        database=database,
         jobs=JobStore(
             database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts, announce=announce
         ),

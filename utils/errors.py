@@ -122,6 +122,12 @@ class QueueFull(ServiceError):
     code, status, title = "queue_full", 429, "Too many tasks are waiting"
 
 
+class TooManyRequests(ServiceError):
+    """RATE_LIMIT is reached."""
+
+    code, status, title = "too_many_requests", 429, "Too many requests"
+
+
 class RouteNotFound(ServiceError):
     """No such address."""
 

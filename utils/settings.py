@@ -73,6 +73,16 @@ class Settings(BaseSettings):
     max_input_pixels: int = Field(25_000_000, ge=1, description="Most pixels of an uploaded picture.")
     max_output_pixels: int = Field(200_000_000, ge=1, description="Most pixels of a result.")
     max_queue: int = Field(1000, ge=1, description="Most tasks that wait; more uploads are answered 429.")
+    store_quota_bytes: ByteSize | None = Field(
+        None,
+        ge=1,
+        description="Most bytes kept in MongoDB, such as 100GiB; more uploads are answered 507. Unset: no limit.",
+    )
+    rate_limit: str | None = Field(
+        None,
+        pattern=r"^[1-9]\d{0,8}/(second|minute|hour|day)$",
+        description="Most requests of an owner, such as 600/minute (or second, hour, day). Unset: no limit.",
+    )
 
     # A job's life
     result_ttl: Seconds = Field(7 * 86400, description="Seconds a finished picture is kept.")

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from flask import Flask
 
-from views import batches, errors, events, health, models, pages, particulars, processed, requests_log, tasks, upscale
+from views import (
+    batches,
+    errors,
+    events,
+    health,
+    models,
+    pages,
+    particulars,
+    processed,
+    rate_limit,
+    requests_log,
+    tasks,
+    upscale,
+)
 
 
 def register(app: Flask) -> None:
     """Put every route, the error pages and the request log on `app`."""
     errors.register(app)
     requests_log.register(app)
+    rate_limit.register(app)
     for resource in (upscale, tasks, batches, events, processed, particulars, models, health, pages):
         app.register_blueprint(resource.blueprint)

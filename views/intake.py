@@ -1,4 +1,4 @@
-"""From an upload to its task: under which name, whether there is one already, whether the queue has room."""
+"""From an upload to its task: under which name, whether there is one already, whether queue and store have room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 
 from celery_app import BrokerUnavailable, send_upscale
 from mongo.jobs import Job, NameTaken, Status, StoredImage
-from utils.errors import NameConflict, QueueFull, ServiceError
+from utils.errors import NameConflict, QueueFull, ServiceError, StoreFull
 from views.context import context, owner
 from views.picture_names import picture_name
 from views.upload_form import Upload
@@ -104,6 +104,7 @@ def _create_job(upload: Upload, name: str) -> Job:
         jobs.create(job)
         return job
     _check_queue()
+    _check_room(upload)
     return _store_upload(upload, name)
 
 
@@ -113,6 +114,14 @@ def _check_queue() -> None:
         raise QueueFull(
             f"{limit} tasks are waiting already. Try again later.",
             retry_after=context().estimator.until_there_is_room(),
+        )
+
+
+def _check_room(upload: Upload) -> None:
+    quota = context().settings.store_quota_bytes
+    if quota and context().store.used_bytes() + upload.bytes > quota:
+        raise StoreFull(
+            f"The {quota.human_readable()} for pictures are used up. Delete some; an hour or two later there is room."
         )
 
 

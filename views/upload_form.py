@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO, Literal, cast, get_args
 
@@ -49,6 +50,10 @@ class Upload:
         """The bytes from their start. Werkzeug spools them: in memory while few, else in a nameless file."""
         self.file.stream.seek(0)
         return cast(BinaryIO, self.file.stream)
+
+    @property
+    def bytes(self) -> int:
+        return self.stream.seek(0, SEEK_END)
 
     @cached_property
     def sha256(self) -> str:
