@@ -87,7 +87,7 @@ def _names_to_try(upload: Upload) -> Iterator[str]:
 
 
 def _create_job(upload: Upload, name: str) -> Job:
-    """Store the bytes, then the job; without the job the bytes go again.
+    """Store the bytes, then the job; where the name is taken the bytes go again.
 
     The same bytes and wishes as a finished job's of this owner make a job that is finished at once.
 
@@ -140,7 +140,8 @@ def _store_upload(upload: Upload, name: str) -> Job:
     job = Job.new(owner(), name, upload.wishes, source, upload.callback_url)
     try:
         store.jobs.create(job)
-    except (NameTaken, ServiceError):
+    except NameTaken:
+        # After any other error the job may stand in MongoDB all the same: then the bytes are its own, else the sweep's.
         store.uploads.delete(stored.file_id)
         raise
     return job
