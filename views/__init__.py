@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from views import (
+    batch_events,
     batches,
     errors,
     events,
@@ -19,11 +20,13 @@ from views import (
     upscale,
 )
 
+RESOURCES = (upscale, tasks, batches, batch_events, events, processed, particulars, models, health, pages)
+
 
 def register(app: Flask) -> None:
     """Put every route, the error pages and the request log on `app`."""
     errors.register(app)
     requests_log.register(app)
     rate_limit.register(app)
-    for resource in (upscale, tasks, batches, events, processed, particulars, models, health, pages):
+    for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)

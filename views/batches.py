@@ -87,6 +87,7 @@ def summary(batch: Batch, jobs: Iterable[Job]) -> dict[str, Any]:
         "created_at": rfc3339(batch.created_at),
         "links": {
             "self": url_for("batches.batch", batch_id=batch.id),
+            "events": url_for("batch_events.batch_events", batch_id=batch.id),
             "zip": url_for("batches.archive", batch_id=batch.id),
         },
     }

@@ -54,13 +54,13 @@ class Event:
 
     kind: Kind
     id: str
-    task: str  # the task's document, in JSON
+    data: str  # the document of what is watched, in JSON
 
     def as_sse(self) -> str:
-        return f"event: {self.kind}\nid: {self.id}\ndata: {self.task}\n\n"
+        return f"event: {self.kind}\nid: {self.id}\ndata: {self.data}\n\n"
 
     def as_json(self) -> str:
-        return f'{{"event": "{self.kind}", "id": "{self.id}", "data": {self.task}}}'
+        return f'{{"event": "{self.kind}", "id": "{self.id}", "data": {self.data}}}'
 
 
 @blueprint.get("/tasks/<task_id>/events")
@@ -76,12 +76,7 @@ def task_events(task_id: str) -> Response:
     if is_known and job.status.is_final:
         return Response(status=HTTPStatus.NO_CONTENT)
     watch = context().lookout.watch_job(job, is_known=is_known)
-    response = Response(stream_with_context(_as_sse(watch)), mimetype="text/event-stream")
-    # Not in the generator: it never runs where the client left before the first byte, or asked with HEAD.
-    response.call_on_close(watch.leave)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"  # nginx passes on every event at once
-    return response
+    return event_stream(watch, (list(events_of(news)) for news in watch.news(HEARTBEAT)))
 
 
 @blueprint.before_request
@@ -123,14 +118,28 @@ def event_id(job: Job) -> str:
     return f"{job.attempt}-{job.status}-{job.progress:.3f}"
 
 
-def _as_sse(watch: Watch) -> Iterator[str]:
+def event_stream(watch: Watch, groups: Iterator[list[Event]]) -> Response:
+    """Server-sent events, as they come out of `watch`, up to the one of kind `end`.
+
+    Args:
+        groups: of events that are told together; an empty one shows that the connection lives.
+    """
+    response = Response(stream_with_context(_as_sse(groups)), mimetype="text/event-stream")
+    # Not in the generator: it never runs where the client left before the first byte, or asked with HEAD.
+    response.call_on_close(watch.leave)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx passes on every event at once
+    return response
+
+
+def _as_sse(groups: Iterator[list[Event]]) -> Iterator[str]:
     client = _Client(request.environ.get("gunicorn.socket"))
     yield f"retry: {RECONNECT_AFTER}\n\n"
-    for news in watch.news(HEARTBEAT):
+    for events in groups:
         if not client.takes_more():
             return
-        yield "".join(event.as_sse() for event in events_of(news)) or ":\n\n"
-        if news and news.job.status.is_final:
+        yield "".join(event.as_sse() for event in events) or ":\n\n"
+        if events and events[-1].kind == "end":
             return
 
 

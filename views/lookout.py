@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -73,8 +73,8 @@ class Watch:
     A context manager: leave it when nobody waits any longer.
     """
 
-    def __init__(self, lookout: Lookout, topic: str) -> None:
-        self.topic = topic
+    def __init__(self, lookout: Lookout, topics: Collection[str]) -> None:
+        self.topics = topics
         self._lookout = lookout
         self._changed = threading.Condition()
         self._news: dict[str, News] = {}
@@ -165,6 +165,20 @@ class Lookout:
         watch.tell(Sight(job))
         return watch
 
+    def watch_jobs(self, jobs: Collection[Job]) -> Watch:
+        """Watch several jobs. That they stand as they do is no news.
+
+        Raises:
+            TooManyStreams: there are as many watches as there may be.
+        """
+        watch = self._enter(*(f"job {job.id}" for job in jobs))
+        for job in jobs:
+            watch.know(job)
+        with suppress(StoreUnavailable):
+            for job in self._jobs.many([job.id for job in jobs]):
+                watch.tell(Sight(job))
+        return watch
+
     def watch_owner(self, owner: str) -> Watch:
         """Watch all jobs of `owner`: first those that wait or run, then every change.
 
@@ -180,12 +194,11 @@ class Lookout:
     def forget(self, watch: Watch) -> None:
         """Tell `watch` nothing more. Once is enough, and twice does no harm."""
         with self._lock:
-            watches = self._watches[watch.topic]
-            if watch in watches:
-                watches.remove(watch)
-                self._count -= 1
-            if not watches:
-                del self._watches[watch.topic]
+            self._count -= any(watch in self._watches[topic] for topic in watch.topics)
+            for topic in watch.topics:
+                self._watches[topic].discard(watch)
+                if not self._watches[topic]:
+                    del self._watches[topic]
 
     def end(self) -> None:
         """Let everybody go: the process is about to stop."""
@@ -193,8 +206,8 @@ class Lookout:
         for watch in self._all_of(list(self._watches)):
             watch.end()
 
-    def _enter(self, topic: str) -> Watch:
-        watch = Watch(self, topic)
+    def _enter(self, *topics: str) -> Watch:
+        watch = Watch(self, topics)
         with self._lock:
             if self._count >= self._most_watches:
                 raise TooManyStreams(
@@ -202,7 +215,8 @@ class Lookout:
                     retry_after=RETRY_AFTER,
                 )
             self._count += 1
-            self._watches[topic].add(watch)
+            for topic in topics:
+                self._watches[topic].add(watch)
             if self._thread is None:  # here and not at the start: a thread does not survive a fork
                 self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
                 self._thread.start()

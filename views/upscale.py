@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g, url_for
 
 from mongo.batches import Batch, BatchFile
 from mongo.jobs import Job, Status
-from utils.errors import BatchRefused, ServiceError
+from utils.errors import BatchRefused, QueueFull, ServiceError, StoreFull, StoreUnavailable
 from views.batches import batch_response
 from views.context import context, owner
 from views.errors import problem
@@ -57,30 +57,41 @@ def _duplicate_detail(holder: Job) -> str:
 
 def _answer_many(uploads: list[Upload | Refusal]) -> Response:
     """Take each in by itself: what is wrong with one is told in its place, and the others go on."""
-    files, jobs = [], []
+    files: list[BatchFile] = []
+    jobs: list[Job] = []
+    errors: list[ServiceError] = []
     for upload in uploads:
         try:
             if isinstance(upload, Refusal):
                 raise upload.error
             taken = take_in(upload)
+        except StoreUnavailable:
+            raise  # the batch cannot be kept either; sent again, what was taken in before is a duplicate
         except ServiceError as error:
-            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise  # not this file's fault: the whole request is to be sent again
             files.append(BatchFile(upload.name, error=_refusal(error)))
+            errors.append(error)
         else:
             files.append(BatchFile(upload.name, taken.job.id, taken.remarks))
             jobs.append(taken.job)
     if not jobs:
-        raise BatchRefused(
-            f"None of the {len(files)} pictures can be taken. `files` says why, for each of them.",
-            files=[{"name": file.name, **(file.error or {})} for file in files],
-        )
+        raise _reason(files, errors)
     batch = Batch.new(owner(), files)
     context().store.batches.create(batch)
     jobs = wait_for_ends(jobs, preferred_wait())
     response = batch_response(batch, jobs)
     response.headers["Location"] = url_for("batches.batch", batch_id=batch.id)
     return _accepted(response, is_over=all(job.status.is_final for job in jobs))
+
+
+def _reason(files: list[BatchFile], errors: list[ServiceError]) -> ServiceError:
+    """Why nothing was taken: for want of room, which may be there later, or because of the files."""
+    for error in errors:
+        if isinstance(error, QueueFull | StoreFull):
+            return error
+    return BatchRefused(
+        f"None of the {len(files)} pictures can be taken. `files` says why, for each of them.",
+        files=[{"name": file.name, **(file.error or {})} for file in files],
+    )
 
 
 def _refusal(error: ServiceError) -> dict[str, Any]:

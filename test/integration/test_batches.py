@@ -8,12 +8,13 @@ import json
 import uuid
 import zipfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import requests
-from conftest import FINAL, Service, wait_until
+from conftest import FINAL, Service, running_service, wait_until
 from PIL import Image
 
 from mongo.batches import Batch, BatchFile
@@ -125,6 +126,15 @@ def test_a_batch_of_nothing_good_is_refused(service: Service, prefix: str) -> No
     assert [file["code"] for file in answer.json()["files"]] == ["unsupported_format", "empty_image"]
 
 
+def test_a_full_store_is_told_of_the_files_that_it_cannot_take(tmp_path: Path, prefix: str) -> None:
+    with running_service(tmp_path, STORE_QUOTA_BYTES="300KiB") as small:
+        files = [(f"{prefix}-small.jpg", noise()), (f"{prefix}-large.png", noise(600, 600, "PNG"))]
+        tasks = upload(small, files).json()["tasks"]
+        assert (tasks[0]["status"], tasks[1]["code"]) == ("PENDING", "store_full")
+        nothing = upload(small, [files[1], (f"{prefix}-too.png", files[1][1])])
+        assert (nothing.status_code, nothing.json()["code"]) == (507, "store_full")
+
+
 @pytest.mark.parametrize("form", [{"scale": "9"}, {"model": "dall-e"}, {"denoise": "0.5"}, {"colour": "red"}])
 def test_a_bad_field_refuses_the_whole_request(service: Service, prefix: str, form: dict[str, str]) -> None:
     answer = upload(service, [(f"{prefix}-1.jpg", noise()), (f"{prefix}-2.jpg", noise())], data=form)
@@ -199,10 +209,47 @@ def test_progress_weighs_tasks_by_their_pixels(service: Service, prefix: str) ->
     assert (over["counts"]["SUCCESS"], over["counts"]["REVOKED"]) == (1, 1)
 
 
-@pytest.mark.parametrize("path", ["/batches/never", "/batches/never.zip"])
+@pytest.mark.parametrize("path", ["/batches/never", "/batches/never.zip", "/batches/never/events"])
 def test_a_batch_that_never_was_is_not_known(service: Service, path: str) -> None:
     answer = service.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_batch")
+
+
+def events(answer: requests.Response) -> list[tuple[str, str, dict[str, Any]]]:
+    """Kind, id and data of each event, up to the end of the stream."""
+    found = []
+    for block in answer.text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "data" in fields:
+            found.append((fields["event"], fields["id"], json.loads(fields["data"])))
+    return found
+
+
+def test_a_batch_is_followed_to_the_end_of_its_last_task(service: Service, prefix: str) -> None:
+    files = [(f"{prefix}-{number}.jpg", noise(40, 40)) for number in range(3)]
+    batch = upload(service, [*files, (f"{prefix}.gif", b"no picture"), files[0]]).json()
+    answer = service.get(batch["links"]["events"])  # is over when the stream is
+    answer.encoding = "utf-8"
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    told = events(answer)
+    kinds = [kind for kind, _, _ in told]
+    assert (kinds[0], kinds[-1]) == ("state", "end")
+    assert set(kinds[1:-1]) == {"progress"}
+    assert [task["name"] for task in told[0][2]["tasks"]] == [task["name"] for task in batch["tasks"]]
+    shares = [document["progress"] for _, _, document in told]
+    assert shares == sorted(shares)
+    changed = {document["task"]["task_id"] for kind, _, document in told if kind == "progress"}
+    assert changed <= {task["task_id"] for task in batch["tasks"] if "task_id" in task}
+    assert told[-1][2] == service.get(batch["links"]["self"]).json()
+    assert told[-1][2]["progress"] == 1
+
+
+def test_a_batch_that_is_over_tells_so_once(service: Service, prefix: str) -> None:
+    batch = ended(service, upload(service, [(f"{prefix}-{number}.jpg", noise()) for number in (1, 2)]).json())
+    told = events(service.get(batch["links"]["events"]))
+    assert [(kind, document) for kind, _, document in told] == [("state", batch), ("end", batch)]
+    again = service.get(batch["links"]["events"], headers={"Last-Event-ID": told[-1][1]})
+    assert again.status_code == 204
 
 
 # --- The archive ---------------------------------------------------------------------------------

@@ -155,3 +155,23 @@ def test_who_waits_is_let_go_when_the_process_stops(lookout: Lookout) -> None:
         assert list(before.news(LONG)) == []
     with lookout.watch_owner("anna") as after:
         assert list(after.news(LONG)) == []
+
+
+def test_one_watch_of_several_jobs_hears_of_each_and_counts_once(lookout: Lookout, store: Store) -> None:
+    jobs = [a_job(name=f"{number}.png") for number in range(3)]
+    for job in jobs:
+        store.jobs.create(job)
+    claimed = store.jobs.claim(jobs[0].id)
+    assert claimed is not None
+    with lookout.watch_jobs(jobs) as watch, lookout.watch_job(jobs[1]):
+        changed_before = watch.next(LONG)  # that the others wait is no news
+        assert changed_before is not None
+        assert changed_before.job.status is Status.STARTED
+        store.jobs.cancel("anna", jobs[2].id)
+        cancelled = watch.next(LONG)
+        assert cancelled is not None
+        assert (cancelled.job.id, cancelled.job.status) == (jobs[2].id, Status.REVOKED)
+        watch.leave()
+        watch.leave()
+        with lookout.watch_jobs(jobs), pytest.raises(TooManyStreams):
+            lookout.watch_jobs(jobs)
