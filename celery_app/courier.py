@@ -81,7 +81,7 @@ class Courier:
         except NotSent as error:
             self._put_off(delivery, str(error))
             return
-        if HTTPStatus(200) <= status < HTTPStatus.MULTIPLE_CHOICES:
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             self._store.callbacks.close(delivery)
             log.info("callback delivered", tries=delivery.tries)
         elif status == HTTPStatus.GONE:

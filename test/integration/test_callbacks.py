@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from callback_receiver import SECRET, Callback, Receiver, mute_listener, running_receiver
 from conftest import Service, running_service, wait_until
 from PIL import Image
@@ -98,6 +99,15 @@ def test_a_reused_result_is_told_of_too(calling_service: Service, receiver: Rece
     assert callback_of(receiver, answer.json()).verified()["type"] == "task.succeeded"
 
 
+def test_each_picture_of_a_batch_is_told_of(calling_service: Service, receiver: Receiver, name: str) -> None:
+    files = [("image", (f"{number}-{name}", noise(20, 20))) for number in range(3)]
+    form = {"callback_url": receiver.url()}
+    batch = requests.post(f"{calling_service.url}/upscale", files=files, data=form, timeout=60).json()
+    tasks = {file["task_id"] for file in batch["tasks"]}
+    wait_until(lambda: len(receiver.received) == 3)
+    assert {callback.verified()["data"]["task_id"] for callback in receiver.received} == tasks
+
+
 def test_receivers_that_hang_keep_no_picture_waiting(calling_service: Service, receiver: Receiver, name: str) -> None:
     with mute_listener() as port:
         for number in range(3):
@@ -114,8 +124,10 @@ def test_callbacks_outlive_their_worker_process(calling_service: Service, receiv
         task = calling_service.upload_bytes(noise(20, 20), name, callback_url=mute).json()
         jobs = calling_service.store.client[calling_service.stack.settings.mongo_database]["jobs"]
         wait_until(lambda: jobs.find_one({"_id": task["task_id"], "delivery.tries": 1}))
-        for child in children(calling_service.stack.worker.process.pid):
-            os.kill(child, signal.SIGKILL)
+        processes = children(calling_service.stack.worker.process.pid)
+        assert processes
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
     # It was at the callback when it died. A minute later that is due again; here at once, and to a better place.
     due = {"delivery.due_at": datetime.now(UTC), "callback_url": receiver.url()}
     jobs.update_one({"_id": task["task_id"]}, {"$set": due})
