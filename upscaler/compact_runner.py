@@ -28,6 +28,8 @@ from utils.errors import OutOfMemory
 # Of one feature map in a band. On a processor, few enough to stay in its caches, and enough to be worth the start
 # of its threads: by measurement, see docs/performance.md. An accelerator wants more work for every launch.
 BAND_BYTES = {"cpu": 64 << 10, "cuda": 4 << 20}
+BAND_ROWS = 16  # at least: with fewer, the rows held between bands weigh
+SMALL_PIXELS = 80_000  # a picture up to this is not cut: starting every layer once more would cost more than it saves
 # Of the input, enlarged and handed on at a time: as float32 they stay in a core's cache.
 ENLARGED_PIXELS = {"cpu": 8192, "cuda": 2 << 20}
 
@@ -89,7 +91,7 @@ class CompactRunner:
         """
         stream = self._stream(source, dtype, 0)
         area, end = source.height * source.width, source.height + stream.depth
-        most = band_rows or _rows_of(BAND_BYTES[self.device.type] // dtype.itemsize, source)
+        most = band_rows or _rows_a_band(source, self.device, dtype)
         at_a_time = _rows_of(ENLARGED_PIXELS[self.device.type], source)
         done, reported = 0, 0.0
         while done < source.height:
@@ -229,6 +231,12 @@ def _grey_end(end: Layer, scale: int) -> Layer:
     weight, bias = (p.unflatten(0, (scale**2, -1)) for p in (end.weight, end.bias))
     luma = weight.new_tensor(LUMA)
     return Layer(torch.einsum("pc...,c->p...", weight, luma), bias @ luma)
+
+
+def _rows_a_band(source: Source, device: torch.device, dtype: torch.dtype) -> int:
+    if source.width * source.height <= SMALL_PIXELS:
+        return SMALL_PIXELS
+    return max(BAND_ROWS, _rows_of(BAND_BYTES[device.type] // dtype.itemsize, source))
 
 
 def _rows_of(pixels: int, source: Source) -> int:

@@ -30,6 +30,14 @@ NETWORKS = {
 PRECISIONS = ["auto", "float32", "bfloat16", "float16"]
 
 
+@pytest.fixture
+def thin_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pictures are cut, too."""
+    monkeypatch.setattr(compact_runner, "SMALL_PIXELS", 0)
+    monkeypatch.setattr(compact_runner, "BAND_ROWS", 4)
+    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", 512)
+
+
 def engine_of(name: str, precision: str = "float32") -> Engine:
     return Engine(NETWORKS[name], device="cpu", precision=precision)
 
@@ -125,9 +133,8 @@ class CancelledError(Exception):
 @pytest.mark.parametrize("network", ["compact", "rrdb"])
 @pytest.mark.parametrize("error", [CancelledError, RuntimeError, ValueError])
 def test_what_on_progress_raises_ends_the_work_at_that_tile(
-    network: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    network: str, error: type[Exception], thin_bands: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", 512)
     monkeypatch.setitem(tile_runner.TILE, "cpu", 16)
     shares: list[float] = []
     raised = error("stop")
@@ -177,11 +184,10 @@ def test_a_band_that_does_not_fit_is_halved_and_goes_on(error: Exception, monkey
 
 
 @pytest.mark.parametrize("call", [1, 9, 30, 61])
-def test_memory_that_runs_out_midway_costs_no_row(call: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_runs_out_midway_costs_no_row(call: int, thin_bands: None, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_of("compact")
     pixels = noise(120, 50, 3)
     expected = engine.upscale(pixels)
-    monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", 2000)
     calls = 0
 
     def fails_once(x: Tensor, *arguments: object) -> Tensor:
@@ -254,7 +260,7 @@ from upscaler import compact_runner
 engine = Engine(SRVGGNetCompact(features=64, convolutions=4).eval().requires_grad_(False), "cpu", "float32")
 pixels = np.random.default_rng(0).integers(0, 256, (600, 500, 3), np.uint8)
 expected = engine.upscale(pixels)
-compact_runner.BAND_BYTES["cpu"] = 1 << 40
+compact_runner.SMALL_PIXELS = 1 << 40
 in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + (150 << 20), resource.RLIM_INFINITY))
 bands = []
