@@ -97,8 +97,8 @@ def _copy_of_the_repository(root: Path, folder: Path, *, password: str, port: in
 @pytest.fixture(scope="module")
 def stack(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
     command = _compose()
-    folder = tmp_path_factory.mktemp("upscaler")  # pytest numbers it, which makes the project's name its own
     port = free_port()
+    folder = tmp_path_factory.mktemp(f"upscaler-{port}", numbered=False)  # its name is the project's
     _copy_of_the_repository(root, folder, password="'a b\"c$d@e:/%'", port=port)
     stack = ComposeStack(folder, command, f"http://127.0.0.1:{port}")
     try:
