@@ -205,7 +205,7 @@ async def open_stream(target: Target, task_id: str) -> Connection:
     await connection.send("GET", f"/tasks/{task_id}/events")
     status, _ = await connection.read_head()
     if status != 200:
-        raise RuntimeError(f"a stream was answered {status}: {await connection._reader.read(600)}")
+        raise RuntimeError(f"a stream was answered {status}")
     return connection
 
 

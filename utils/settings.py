@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     )
 
     # Processes and logs
-    web_workers: int = Field(1, ge=1, le=64, description="Web server processes: 1 to 64.")
+    web_workers: int = Field(2, ge=1, le=64, description="Web server processes: 1 to 64.")
     web_threads: int = Field(16, ge=1, le=1024, description="Threads of each web process: 1 to 1024.")
     web_streams: int = Field(
         1000, ge=1, le=10_000, description="Event streams and waiting requests of each web process: 1 to 10000."

@@ -14,6 +14,7 @@ from utils.errors import InvalidParameter, TooManyStreams
 from views.context import context
 
 LONGEST_WAIT = 60  # s; less than proxies wait for an answer
+LONGEST_NUMBER = 9  # digits; what is longer is no time to wait
 
 
 def wait_for_end(job: Job, seconds: float) -> Job:
@@ -23,6 +24,7 @@ def wait_for_end(job: Job, seconds: float) -> Job:
     """
     if job.status.is_final or seconds <= 0:
         return job
+    request.close()  # the temporary file of an upload need not wait too
     deadline = time.monotonic() + seconds
     with suppress(TooManyStreams), context().lookout.watch_job(job) as watch:
         while not job.status.is_final and (news := watch.next(deadline - time.monotonic())):
@@ -58,4 +60,4 @@ def preferred_wait() -> int:
 
 
 def _is_number(value: str) -> bool:
-    return value.isascii() and value.isdigit()
+    return value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER

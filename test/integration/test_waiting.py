@@ -65,7 +65,7 @@ def test_cancelling_ends_the_waiting(service: Service, held: Job) -> None:
         assert waiting.result().json()["status"] == "REVOKED"
 
 
-@pytest.mark.parametrize("value", ["61", "-1", "1.5", "soon", "", "²"])
+@pytest.mark.parametrize("value", ["61", "-1", "1.5", "soon", "", "²", "9" * 1000])
 def test_another_wait_is_refused(service: Service, held: Job, value: str) -> None:
     answer = service.get(f"/tasks/{held.id}", params={"wait": value})
     assert answer.status_code == 422
@@ -94,7 +94,7 @@ def test_an_upload_that_takes_longer_than_preferred_is_accepted_as_usual(service
     service.delete(answer.headers["Location"])
 
 
-@pytest.mark.parametrize("preference", ["wait", "wait=soon", "wait=-5", "return=minimal"])
+@pytest.mark.parametrize("preference", ["wait", "wait=soon", "wait=-5", "wait=" + "9" * 5000, "return=minimal"])
 def test_a_preference_that_makes_no_sense_is_ignored(service: Service, name: str, preference: str) -> None:
     answer = prefer(service, noise(2500), name, preference)
     assert answer.status_code == 202
