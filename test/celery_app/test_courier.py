@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -154,6 +155,13 @@ def test_a_try_that_dies_with_its_worker_is_made_again(store: Store, receiver: R
     assert 0 < pause_until_due(store, job) <= 60
     assert courier(store).deliver_next()
     assert len(receiver.received) == 1
+
+
+def test_of_racing_workers_each_callback_gets_one(store: Store, receiver: Receiver) -> None:
+    jobs = {ended_job(store, receiver.url(), f"{number}.png").id for number in range(5)}
+    with ThreadPoolExecutor(20) as pool:
+        claimed = [found.job_id for found in pool.map(lambda _: store.callbacks.claim(), range(20)) if found]
+    assert sorted(claimed) == sorted(jobs)
 
 
 def test_a_try_that_was_taken_over_changes_nothing_any_more(store: Store, receiver: Receiver) -> None:
