@@ -66,7 +66,6 @@ class JobStore:
 
     # --- What the web does ----------------------------------------------------------------------
 
-    @brief
     def create(self, job: Job) -> None:
         """Keep a new job.
 
@@ -75,7 +74,11 @@ class JobStore:
         """
         # Here and not at the start: the web may come up before MongoDB, and without the unique index
         # there is no duplicate rule.
-        self._ensure_indexes()
+        self.ensure_indexes()
+        self._insert(job)
+
+    @brief
+    def _insert(self, job: Job) -> None:
         while True:
             try:
                 self._jobs.insert_one(to_document(job))
@@ -282,7 +285,9 @@ class JobStore:
             self._announce(job.owner, job.id)
         return job
 
-    def _ensure_indexes(self) -> None:
+    @translated
+    def ensure_indexes(self) -> None:
+        """Make the indexes, once a process. On a new server with much to do that is no brief matter."""
         if self._indexed:
             return
         self._jobs.create_indexes(

@@ -74,7 +74,7 @@ def test_of_forty_racing_creates_of_one_name_one_wins_and_the_others_get_the_win
             return False, taken.job.id
         return True, job.id
 
-    store.jobs._ensure_indexes()  # which takes longer than forty inserts
+    store.jobs.ensure_indexes()  # which takes longer than forty inserts
     with ThreadPoolExecutor(40) as pool:
         outcomes = list(pool.map(attempt, range(40)))
     winners = [job_id for won, job_id in outcomes if won]
