@@ -208,7 +208,7 @@ def is_served(service: Service, port: int) -> bool:
 @pytest.fixture(scope="module")
 def own_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One with two streams at most, whose Redis and web server are there to be stopped."""
-    with running_service(tmp_path_factory.mktemp("own"), WEB_STREAMS="2") as service:
+    with running_service(tmp_path_factory.mktemp("own"), WEB_WORKERS="1", WEB_STREAMS="2") as service:
         yield service
 
 
