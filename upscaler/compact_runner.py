@@ -29,7 +29,6 @@ from utils.errors import OutOfMemory
 # of its threads: by measurement, see docs/performance.md. An accelerator wants more work for every launch.
 BAND_BYTES = {"cpu": 64 << 10, "cuda": 4 << 20}
 BAND_ROWS = 16  # at least: with fewer, the rows held between bands weigh
-SMALL_PIXELS = 80_000  # a picture up to this is not cut: starting every layer once more would cost more than it saves
 # Of the input, enlarged and handed on at a time: as float32 they stay in a core's cache.
 ENLARGED_PIXELS = {"cpu": 8192, "cuda": 2 << 20}
 
@@ -234,8 +233,6 @@ def _grey_end(end: Layer, scale: int) -> Layer:
 
 
 def _rows_a_band(source: Source, device: torch.device, dtype: torch.dtype) -> int:
-    if source.width * source.height <= SMALL_PIXELS:
-        return SMALL_PIXELS
     return max(BAND_ROWS, _rows_of(BAND_BYTES[device.type] // dtype.itemsize, source))
 
 

@@ -33,7 +33,6 @@ PRECISIONS = ["auto", "float32", "bfloat16", "float16"]
 @pytest.fixture
 def thin_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pictures are cut, too."""
-    monkeypatch.setattr(compact_runner, "SMALL_PIXELS", 0)
     monkeypatch.setattr(compact_runner, "BAND_ROWS", 4)
     monkeypatch.setitem(compact_runner.BAND_BYTES, "cpu", 512)
 
@@ -260,7 +259,7 @@ from upscaler import compact_runner
 engine = Engine(SRVGGNetCompact(features=64, convolutions=4).eval().requires_grad_(False), "cpu", "float32")
 pixels = np.random.default_rng(0).integers(0, 256, (600, 500, 3), np.uint8)
 expected = engine.upscale(pixels)
-compact_runner.SMALL_PIXELS = 1 << 40
+compact_runner.BAND_ROWS = 1 << 20
 in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + (150 << 20), resource.RLIM_INFINITY))
 bands = []
