@@ -41,7 +41,7 @@ class Crop:
 DAMAGED = (
     Crop("images/ADE_val_00000114.jpg", 0.22, 0.38),
     Crop("images/0014.jpg", 0.50, 0.36),
-    Crop("images/00017_gray.png", 0.26, 0.28),
+    Crop("images/00017_gray.png", 0.31, 0.29),
 )
 CLEAN = (
     Crop("eval/Set14/x4/img_014_SRF_4_LR.png", 0.72, 0.48),
