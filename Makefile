@@ -9,7 +9,7 @@ INSTALL := $(PIP) install --quiet --disable-pip-version-check -c requirements/co
 
 .PHONY: help
 help:  ## list these commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 .PHONY: run
 run: $(VENV)/.service  ## set everything up, then run web, worker, MongoDB and Redis on this machine
@@ -18,6 +18,10 @@ run: $(VENV)/.service  ## set everything up, then run web, worker, MongoDB and R
 .PHONY: test
 test: $(VENV)/.service $(VENV)/.test  ## set everything up, then run all tests; make test ARGS="-k name"
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-docker
+test-docker: $(VENV)/.service $(VENV)/.test  ## build and try the whole compose stack; needs a Docker engine
+	$(VENV)/bin/python -m pytest -m docker test/deploy $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.service $(VENV)/.test $(VENV)/.lint  ## style, types, and who imports whom
