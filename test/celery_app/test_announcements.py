@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
+from live_service import wait_until
 
 from celery_app import BrokerUnavailable
 from celery_app.announcements import Announcer, Listener

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import FINAL, Service, wait_until
+from live_service import FINAL, Service, wait_until
 from PIL import Image
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from conftest import FINAL, Service, running_service, wait_until
+from live_service import FINAL, Service, running_service, wait_until
 from PIL import Image
 
 from mongo.batches import Batch, BatchFile

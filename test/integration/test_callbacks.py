@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 from callback_receiver import SECRET, Callback, Receiver, mute_listener, running_receiver
-from conftest import Service, running_service, wait_until
+from live_service import Service, running_service, wait_until
 from PIL import Image
 
 

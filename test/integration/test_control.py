@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from conftest import FINAL, Service, wait_until
+from live_service import FINAL, Service, wait_until
 from PIL import Image
 
 

@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import Service
+from live_service import Service
 from PIL import Image
 
 RACERS = 40

@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 import psutil
 import pytest
 import requests
-from conftest import Service
+from live_service import Service
 from PIL import Image
 
 from mongo.jobs import DEFAULT_OWNER, Job, StoredImage

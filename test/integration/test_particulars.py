@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import Service
+from live_service import Service
 from PIL import ExifTags, Image, ImageCms
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import FINAL, Service, wait_until
+from live_service import FINAL, Service, wait_until
 from PIL import Image, ImageChops, ImageStat
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 from bson import ObjectId
-from conftest import Service
+from live_service import Service
 from PIL import Image
 
 from mongo.jobs import Job, StoredImage

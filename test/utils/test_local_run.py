@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import wait_until
+from live_service import wait_until
 from PIL import Image
 
 from utils.local_services import free_port

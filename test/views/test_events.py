@@ -16,7 +16,7 @@ import psutil
 import pytest
 import requests
 from bson import ObjectId
-from conftest import Service, running_service, wait_until
+from live_service import Service, running_service, wait_until
 from PIL import Image
 from simple_websocket import Client
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Service
+from live_service import Service
 
 OFFICIAL = {
     "realesr-general-x4v3",

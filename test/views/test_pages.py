@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import Service
+from live_service import Service
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect, sync_playwright
 
