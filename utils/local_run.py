@@ -55,7 +55,9 @@ def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool
     Returns:
         The exit status: 0 after being stopped, 1 after a failure, which was explained on standard error.
     """
-    signal.signal(signal.SIGTERM, _as_keyboard_interrupt)
+    # SIGINT too: a shell that starts this in the background has it ignored, and Python leaves it at that.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, _as_keyboard_interrupt)
     try:
         with ExitStack() as running:
             stack = start_everything(settings, worker_answers, running)

@@ -63,7 +63,7 @@ def test_replace_takes_the_name_over_from_a_finished_task(service: Service, name
 
 
 def test_replace_cancels_the_running_task(service: Service, name: str) -> None:
-    first = service.upload_bytes(noise(1500, 1500), name).json()
+    first = service.upload_bytes(noise(3000, 3000), name).json()
     second = finish(service, name, noise(30, 30), on_conflict="replace")
     assert service.get(f"/tasks/{first['task_id']}").json()["status"] == "REVOKED"
     assert second["result"]["width"] == 120
@@ -156,7 +156,7 @@ def test_racing_requests_with_one_key_are_carried_out_once(service: Service, nam
 
 
 def test_a_running_task_is_cancelled_and_its_name_is_free(service: Service, name: str) -> None:
-    task_id = service.upload_bytes(noise(1500, 1500), name).json()["task_id"]
+    task_id = service.upload_bytes(noise(3000, 3000), name).json()["task_id"]
     answer = service.delete(f"/tasks/{task_id}")
     assert answer.status_code == 200
     assert answer.json()["status"] == "REVOKED"
@@ -183,7 +183,7 @@ def test_a_deleted_picture_is_gone_and_its_name_is_free(service: Service, name: 
 
 
 def test_a_picture_in_the_making_cannot_be_deleted(service: Service, name: str) -> None:
-    task_id = service.upload_bytes(noise(1500, 1500), name).json()["task_id"]
+    task_id = service.upload_bytes(noise(3000, 3000), name).json()["task_id"]
     answer = service.delete(f"/processed/{name}")
     service.delete(f"/tasks/{task_id}")
     assert answer.status_code == 409

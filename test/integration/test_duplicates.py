@@ -25,7 +25,7 @@ def new_name() -> str:
 
 
 def test_a_name_in_process_returns_the_running_task(service: Service) -> None:
-    name, picture = new_name(), noise(1200, 1200)
+    name, picture = new_name(), noise(3000, 3000)
     first = service.upload_bytes(picture, name)
     again = service.upload_bytes(picture, name)
     assert again.status_code == 202

@@ -47,8 +47,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory, temp_dir: Path) -> Iterator
     shutil.rmtree(data_dir)
 
 
-HUGE = 3500  # px; 37 MB of pixels
-LARGE = 1500  # px; some seconds of work
+LARGE = 3500  # px a side; some seconds of work, so that there is a middle to do something in
 SMALL = 40  # px
 
 
@@ -243,7 +242,7 @@ def test_what_a_job_cannot_have_makes_it_fail_honestly_and_its_worker_lives_on(
 ) -> None:
     before = networks(victim)
     with limited(before, limit, amount):
-        end = ended(victim, upload(victim, HUGE))
+        end = ended(victim, upload(victim, LARGE))
     assert end["status"] == "FAILURE"
     assert end["error"]["code"] == code
     assert_succeeds_once(victim, upload(victim, SMALL))

@@ -72,7 +72,7 @@ def test_with_file_in_db(service: Service, shared: Path, name: str) -> None:
 def test_a_task_is_seen_to_start_and_to_progress(service: Service, shared: Path, name: str) -> None:
     large = io.BytesIO()
     with Image.open(shared / "images" / "0014.jpg") as image:
-        image.resize((2600, 2600)).save(large, "JPEG")
+        image.resize((3500, 3500)).save(large, "JPEG")
     task_id = service.upload_bytes(large.getvalue(), name).json()["task_id"]
     seen: list[tuple[str, float]] = []
 
