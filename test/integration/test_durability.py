@@ -23,6 +23,7 @@ import requests
 from live_service import FINAL, Service, running_service, wait_until
 from PIL import Image
 from redis import Redis
+from redis.exceptions import RedisError
 
 from celery_app import make_celery
 from mongo.images import CHUNK_BYTES, GRACE
@@ -112,7 +113,10 @@ def child_at(service: Service, task_id: str) -> psutil.Process:
     """The worker's child that holds the task."""
 
     def find() -> psutil.Process | None:
-        replies = make_celery(service.stack.settings).control.inspect(timeout=1.0).active() or {}
+        try:
+            replies = make_celery(service.stack.settings).control.inspect(timeout=1.0).active() or {}
+        except RedisError:
+            return None  # a connection to the Redis that a test before this one killed
         running = [request for requests in replies.values() for request in requests]
         pids = [request["worker_pid"] for request in running if request["args"] == [task_id]]
         return psutil.Process(pids[0]) if pids else None
