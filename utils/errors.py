@@ -128,6 +128,12 @@ class TooManyRequests(ServiceError):
     code, status, title = "too_many_requests", 429, "Too many requests"
 
 
+class TooManyConnections(ServiceError):
+    """One address has as many requests under way as CONNECTIONS_PER_ADDRESS allows. nginx says so."""
+
+    code, status, title = "too_many_connections", 429, "Too many requests at a time"
+
+
 class RouteNotFound(ServiceError):
     """No such address."""
 

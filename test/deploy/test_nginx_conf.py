@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.shipped_nginx import configure
 from utils.errors import ServiceError
 
 ONLY_NGINX = {"service_unavailable"}  # the application cannot say of itself that it does not answer
@@ -29,7 +30,7 @@ def _kinds(of: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]
         yield from _kinds(kind)
 
 
-def test_nginx_has_the_numbers_that_stood_8000_slow_connections(main_conf):
+def test_nginx_has_the_numbers_that_bore_10000_slow_connections(main_conf):
     for directive in (
         "worker_connections 15000;",
         "worker_rlimit_nofile 20000;",
@@ -53,17 +54,7 @@ def test_answers_of_nginx_are_problems_with_the_codes_and_titles_of_the_applicat
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="there is no nginx on the PATH")
-def test_nginx_accepts_its_configuration(main_conf, site_template, tmp_path):
-    environment = {
-        "NGINX_LOCAL_RESOLVERS": "127.0.0.1",
-        "TRUSTED_PROXY": "127.0.0.1/32",
-        "MAX_UPLOAD_BYTES": "1MB",
-        "NGINX_MAX_BODY_BYTES": "2048576",
-    }
-    filled_in = re.sub(r"\$\{([A-Z_]+)\}", lambda match: environment[match[1]], site_template)
-    (tmp_path / "site.conf").write_text(filled_in)
-    (tmp_path / "nginx.conf").write_text(main_conf.replace("/tmp", str(tmp_path)))
-    answer = subprocess.run(
-        ["nginx", "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True, check=False
-    )
+def test_nginx_accepts_its_configuration(tmp_path):
+    path = configure(tmp_path, 8080, WEB_URL="http://web:5000", MAX_UPLOAD_BYTES="1MB", LOG_FORMAT="json")
+    answer = subprocess.run(["nginx", "-t", "-c", str(path)], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr

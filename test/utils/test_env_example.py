@@ -10,7 +10,9 @@ from utils.settings import PLACEHOLDER_PASSWORD, Settings, SettingsError, load_s
 
 ENV_EXAMPLE = Path(__file__).parents[2] / "env_example"
 
-ONLY_FOR_COMPOSE = {"TORCH_VARIANT", "TORCH_INDEX", "TRUSTED_PROXY"}
+ONLY_FOR_COMPOSE = {
+    *("TORCH_VARIANT", "TORCH_INDEX", "TRUSTED_PROXY", "CONNECTIONS_PER_ADDRESS", "UPLOADS_PER_ADDRESS"),
+}
 NOT_THE_DEFAULT = {  # they fit docker-compose-mongo-redis.yml instead, which asks for passwords
     "MONGO_URL": "mongodb://127.0.0.1:27017/?directConnection=true",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
