@@ -11,7 +11,6 @@ import asyncio
 import io
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -20,15 +19,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psutil
 from PIL import Image
 
 from benchmarks.load import Connection, Times, drive, form
+from benchmarks.machine import heading
 from main import worker_answers
-from utils.local_run import start_everything
+from utils.local_run import Stack, start_everything
 from utils.local_services import free_port
 from utils.settings import load_settings
 
@@ -105,6 +104,11 @@ def noise(side: int, size: int = 0) -> bytes:
     return data[:2] + comments + data[2:]
 
 
+def unlike_any_other(picture: bytes) -> bytes:
+    """The JPEG with a comment that makes its digest another, in no time."""
+    return picture[:-2] + b"\xff\xfe\x00\x12" + uuid.uuid4().bytes + picture[-2:]
+
+
 async def status_reads(target: Target) -> str:
     task = await target.end_of((await target.upload(noise(64)))["task_id"])
     path = f"/tasks/{task['task_id']}"
@@ -139,9 +143,7 @@ async def uploads(target: Target) -> str:
     def next_upload() -> tuple[str, str, bytes, str]:
         nonlocal sent
         sent += 1
-        picture = pictures[sent % len(pictures)]
-        unlike_any_other = picture[:-2] + b"\xff\xfe\x00\x12" + uuid.uuid4().bytes + picture[-2:]
-        return "POST", "/upscale", *form(new_name(), unlike_any_other)
+        return "POST", "/upscale", *form(new_name(), unlike_any_other(pictures[sent % len(pictures)]))
 
     async with target.busy_worker():
         times = await drive(target.url, next_upload, connections=CONNECTIONS, seconds=SECONDS, expected={202})
@@ -237,24 +239,20 @@ def a_target(url: str | None) -> Iterator[Target]:
         yield Target(url.rstrip("/"), None)
         return
     with ExitStack() as running:
-        os.environ.setdefault("LOG_LEVEL", "warning")
-        os.environ["DATA_DIR"] = running.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-"))
-        os.environ["PORT"] = str(free_port())
-        stack = start_everything(load_settings(), worker_answers, running)
-        yield Target(f"http://127.0.0.1:{stack.settings.port}", psutil.Process(stack.web.process.pid))
+        stack = start_stack(running)
+        yield Target(address(stack), psutil.Process(stack.web.process.pid))
 
 
-def hardware() -> str:
-    cores, memory = os.cpu_count(), psutil.virtual_memory().total / 2**30
-    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
-    return f"{processor()}, {cores} cores, {memory:.0f} GiB; load {load}; Python {platform.python_version()}"
+def start_stack(running: ExitStack) -> Stack:
+    """The whole service with a data folder of its own; `running` stops it. Of its log lines only warnings are shown."""
+    os.environ.setdefault("LOG_LEVEL", "warning")
+    os.environ["DATA_DIR"] = running.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-"))
+    os.environ["PORT"] = str(free_port())
+    return start_everything(load_settings(), worker_answers, running)
 
 
-def processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+def address(stack: Stack) -> str:
+    return f"http://127.0.0.1:{stack.settings.port}"
 
 
 async def measure(target: Target, only: str) -> None:
@@ -268,7 +266,7 @@ def main() -> None:
     parser.add_argument("--url", help="a service that runs already, on a machine with the same clock")
     parser.add_argument("--only", default="", help="measure only what has this in its name")
     arguments = parser.parse_args()
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {hardware()}", flush=True)
+    print(heading(), flush=True)
     with a_target(arguments.url) as target:
         asyncio.run(measure(target, arguments.only))
 

