@@ -9,6 +9,7 @@ from flask import Flask
 from celery_app import app as celery_app
 from celery_app import make_celery
 from celery_app.announcements import Announcer
+from celery_app.commands import sweep
 from mongo import open_store
 from utils.local_run import run_everything
 from utils.logging import configure_logging
@@ -34,6 +35,7 @@ def create_app() -> Flask:
     app.json.sort_keys = app.json.ensure_ascii = False  # type: ignore[attr-defined]
     provide(app, settings, open_store(settings, Announcer(settings)))
     register(app)
+    app.cli.add_command(sweep)
     return app
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from amqp import AMQPError
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import celeryd_init, setup_logging
 from kombu import Producer, Queue
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
@@ -41,7 +42,7 @@ class BrokerUnavailable(Exception):  # noqa: N818 - named like the other depende
 def make_celery(settings: Settings) -> Celery:
     """The application for a worker, for beat, and for sending."""
     broker = broker_of(settings)
-    application = Celery("upscaler", broker=broker.url, include=["celery_app.tasks"])
+    application = Celery("upscaler", broker=broker.url)
     application.conf.update(
         # MongoDB alone knows how a job stands. A result backend would be a second truth, and publishing
         # hung for 19 s with it when Redis was down.
@@ -66,15 +67,26 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_max_retries=None,
         broker_transport_options=dict(broker.options),
         beat_schedule={
-            name: {"task": name, "schedule": float(every), "options": {"expires": every}}
-            for name, every in (("sweep", settings.sweep_seconds), ("clean_up", 600))
+            "sweep": {"task": "sweep", "schedule": float(settings.sweep_seconds)},
+            "clean_up": {"task": "clean_up", "schedule": clean_up_seconds(settings)},
         },
     )
     return application
 
 
+def clean_up_seconds(settings: Settings) -> float:
+    """Often enough that nothing stays much longer than its grace, and seldom: it looks through everything."""
+    return max(settings.sweep_seconds, min(600.0, settings.grace_seconds / 6))
+
+
 _settings = settings_or_exit()
 app = make_celery(_settings)
+
+
+@celeryd_init.connect
+def _load_tasks(**_: Any) -> None:
+    """Only into workers, before they fork. Beat, `celery inspect` and the web know tasks by name, and need no torch."""
+    import_module("celery_app.tasks")
 
 
 @setup_logging.connect

@@ -109,7 +109,7 @@ class Courier:
             log.error("callback given up", tries=delivery.tries, reason=reason)
             return
         pause = PAUSES[delivery.tries - 1]
-        self._store.callbacks.try_again(delivery, datetime.now(UTC) + pause)
+        self._store.callbacks.try_again(delivery, after=pause)
         log.warning(
             "callback not delivered", tries=delivery.tries, reason=reason, again_in=f"{pause.total_seconds():.0f} s"
         )

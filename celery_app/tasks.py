@@ -1,4 +1,4 @@
-"""The tasks, each a few lines: the logic is in `upscaling` and in the stores."""
+"""The tasks, each a few lines: the logic is in `upscaling`, in `upkeep` and in the stores."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import structlog
 
-from celery_app import BrokerUnavailable, app, queue_length, send_upscale
+from celery_app import app, clean_up_seconds, upkeep
 from celery_app.upscaling import run_job
 from celery_app.worker import the_worker
-from mongo import Store
 from utils.errors import StoreUnavailable
 
 log = structlog.get_logger()
+
+TOO_SOON = 0.5  # of the time between two rounds
 
 
 @app.task(name="upscale")
@@ -32,44 +33,20 @@ def upscale(job_id: str) -> None:
 
 @app.task(name="sweep")
 def sweep() -> None:
-    """Hand on what dead workers left, send what Redis lost, let go of what has expired."""
-    store = the_worker().store
-    lost = expired = sent = 0
+    """Look after the jobs, unless that was done just now: messages pile up while no worker is there."""
+    worker = the_worker()
     with _left_to_the_sweep():
-        lost, expired = store.sweep.hand_on_lost(), store.sweep.expire()
-        sent = _send_waiting(store)
-    if lost or expired or sent:
-        log.info("swept", handed_on=lost, expired=expired, sent_again=sent)
-
-
-def _send_waiting(store: Store) -> int:
-    """Send the waiting jobs that no message stands for. How many."""
-    try:
-        waiting = store.sweep.unsent(queue_length())
-        for job_id in waiting:
-            send_upscale(job_id)
-            store.jobs.mark_sent(job_id)
-    except BrokerUnavailable as error:
-        log.warning("sweep could not send", reason=str(error))
-        return 0
-    return len(waiting)
+        if worker.store.sweep.begin("sweep", TOO_SOON * timedelta(seconds=worker.settings.sweep_seconds)):
+            upkeep.sweep(worker.store, worker.settings)
 
 
 @app.task(name="clean_up")
 def clean_up() -> None:
-    """Remove the files of no job, and the jobs that ended long ago, with their batches."""
+    """Remove what nobody needs, unless that was done just now."""
     worker = the_worker()
-    store = worker.store
-    files = jobs = 0
     with _left_to_the_sweep():
-        files += store.uploads.remove_unowned(store.sweep.owned_uploads())
-        files += store.results.remove_unowned(store.sweep.owned_results())
-        store.particulars.remove_left_over()
-        kept = timedelta(seconds=worker.settings.task_ttl)
-        jobs = store.sweep.forget(kept)
-        store.batches.forget(kept)
-    if files or jobs:
-        log.info("cleaned up", files=files, jobs=jobs)
+        if worker.store.sweep.begin("clean_up", TOO_SOON * timedelta(seconds=clean_up_seconds(worker.settings))):
+            upkeep.clean_up(worker.store, worker.settings)
 
 
 @contextmanager

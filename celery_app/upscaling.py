@@ -60,8 +60,6 @@ def _make_and_end(worker: Worker, job: Job) -> None:
         _succeed(worker, job, result)
         seconds = round(time.perf_counter() - began, 2)
         log.info("task succeeded", size=f"{result.width}x{result.height}", bytes=result.bytes, seconds=seconds)
-    if job.source.file_id is not None:
-        worker.store.uploads.delete(job.source.file_id)
 
 
 def _honest(error: Exception) -> ServiceError:
@@ -166,11 +164,20 @@ def _succeed(worker: Worker, job: Job, result: StoredImage) -> None:
         if result.file_id is not None:
             worker.store.results.delete(result.file_id)
         raise
+    if not worker.settings.keep_sources:
+        _delete_source(worker, job)
 
 
 def _fail(worker: Worker, job: Job, error: ServiceError) -> None:
     worker.store.jobs.fail(job, error)
     log.warning("task failed", code=error.code, reason=error.detail)
+    _delete_source(worker, job)
+
+
+def _delete_source(worker: Worker, job: Job) -> None:
+    """Nobody can be reading it. What this cannot do, the clean-up does."""
+    if job.source.file_id is not None:
+        worker.store.uploads.delete(job.source.file_id)
 
 
 @contextmanager

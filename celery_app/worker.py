@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import structlog
-from celery.signals import beat_embedded_init, worker_process_init
+from celery.signals import beat_embedded_init, worker_init, worker_process_init
 
 from celery_app.announcements import Announcer
 from celery_app.courier import Courier
@@ -17,6 +17,7 @@ from upscaler.engine_cache import EngineCache
 from utils.errors import ServiceError
 from utils.processes import end_with_parent
 from utils.settings import Settings, load_settings
+from utils.temp_folder import remove_abandoned, use_own_folder
 
 log = structlog.get_logger()
 
@@ -36,6 +37,13 @@ def the_worker() -> Worker:
     settings = load_settings()
     engines = EngineCache(settings.models_folder, settings.device, settings.precision)
     return Worker(settings, open_store(settings, Announcer(settings)), engines)
+
+
+@worker_init.connect
+def _use_own_temp_folder(**_: Any) -> None:
+    """Before it forks, so that all its processes have the folder in common; and remove what killed ones left."""
+    use_own_folder()
+    remove_abandoned()
 
 
 @worker_process_init.connect

@@ -11,6 +11,7 @@ from typing import Any
 from pymongo.database import Database
 
 from mongo.client import Document, brief, translated
+from mongo.server_time import ago, not_after
 
 REFUSED = "REFUSED"
 """The state of a file that never became a task."""
@@ -73,16 +74,15 @@ class BatchStore:
         return Batch(found["_id"], found["owner"], files, found["created_at"])
 
     @translated
-    def forget(self, older_than: timedelta, now: datetime | None = None) -> int:
+    def forget(self, older_than: timedelta) -> int:
         """Delete the batches of which a task has been forgotten. How many.
 
         Args:
             older_than: how long an ended task is known at least; younger batches are not looked at.
-            now: the present time, for tests.
         """
         incomplete = self._batches.aggregate(
             [
-                {"$match": {"created_at": {"$lt": (now or datetime.now(UTC)) - older_than}}},
+                {"$match": {"$expr": not_after("created_at", ago(older_than))}},
                 {"$project": {"task_ids": {"$setDifference": ["$files.task_id", [None]]}}},
                 {"$lookup": {"from": "jobs", "localField": "task_ids", "foreignField": "_id", "as": "jobs"}},
                 {"$match": {"$expr": {"$lt": [{"$size": "$jobs"}, {"$size": "$task_ids"}]}}},

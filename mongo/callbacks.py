@@ -7,13 +7,14 @@ ended is looked at. So whatever ends a job, the very write that does so lets its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.database import Database
 
 from mongo.client import Document, translated
 from mongo.jobs import Status
+from mongo.server_time import NOW, from_now, not_after
 
 FINAL = [status for status in Status if status.is_final]
 
@@ -34,8 +35,7 @@ class Delivery:
 class CallbackStore:
     """The deliveries of all owners, each in its job's document as `delivery`: {"due_at", "tries"}.
 
-    `due_at` is missing once nothing more is to be done. Clocks of workers may differ by what does no harm to
-    pauses of seconds and more.
+    `due_at` is missing once nothing more is to be done.
     """
 
     def __init__(self, database: Database[Document]) -> None:
@@ -43,13 +43,13 @@ class CallbackStore:
         self._indexed = False
 
     @translated
-    def claim(self, now: datetime | None = None) -> Delivery | None:
+    def claim(self) -> Delivery | None:
         """Take the delivery that has been due for longest; None when there is nothing to deliver."""
         self._ensure_index()
-        now = now or datetime.now(UTC)
+        due = {"delivery.due_at": {"$exists": True}, "$expr": not_after("delivery.due_at", NOW)}
         found = self._jobs.find_one_and_update(
-            {"status": {"$in": FINAL}, "delivery.due_at": {"$lte": now}},
-            {"$set": {"delivery.due_at": now + CLAIM}, "$inc": {"delivery.tries": 1}},
+            {"status": {"$in": FINAL}, **due},
+            [{"$set": {"delivery.due_at": from_now(CLAIM), "delivery.tries": {"$add": ["$delivery.tries", 1]}}}],
             sort=[("delivery.due_at", ASCENDING)],
             projection={"owner": 1, "callback_url": 1, "delivery": 1},
             return_document=ReturnDocument.AFTER,
@@ -64,9 +64,9 @@ class CallbackStore:
         self._jobs.update_one(_held(delivery), {"$unset": {"delivery.due_at": ""}})
 
     @translated
-    def try_again(self, delivery: Delivery, at: datetime) -> None:
-        """Let it be due again at `at`."""
-        self._jobs.update_one(_held(delivery), {"$set": {"delivery.due_at": at}})
+    def try_again(self, delivery: Delivery, after: timedelta) -> None:
+        """Let it be due again when `after` has gone by."""
+        self._jobs.update_one(_held(delivery), [{"$set": {"delivery.due_at": from_now(after)}}])
 
     def _ensure_index(self) -> None:
         if not self._indexed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pymongo
@@ -95,17 +96,22 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     from mongo.particulars import ParticularsStore
 
     client = _connect(settings)
+    grace = timedelta(seconds=settings.grace_seconds)
     database = client[settings.mongo_database]
     return Store(
         client=client,
         database=database,
         jobs=JobStore(
-            database, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts, announce=announce
+            database,
+            lease=timedelta(seconds=settings.lease_seconds),
+            max_attempts=settings.max_attempts,
+            keep_sources=settings.keep_sources,
+            announce=announce,
         ),
         sweep=JobSweep(database, max_attempts=settings.max_attempts),
         batches=BatchStore(database),
-        uploads=ImageStore(database, "uploads"),
-        results=ImageStore(database, "results"),
+        uploads=ImageStore(database, "uploads", grace),
+        results=ImageStore(database, "results", grace),
         particulars=ParticularsStore(database),
         idempotency_keys=IdempotencyStore(database),
         callbacks=CallbackStore(database),

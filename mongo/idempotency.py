@@ -7,12 +7,13 @@ content under the same key is an error, and so is a second request while the fir
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from pymongo import ReturnDocument
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
 
 from mongo.client import Document, translated
+from mongo.server_time import NOW, ago, not_after
 from utils.errors import KeyInFlight, KeyReused
 
 KEPT = timedelta(hours=24)
@@ -47,12 +48,14 @@ class IdempotencyStore:
             KeyInFlight: the first request is under way.
         """
         self._ensure_index()
-        now = datetime.now(UTC)
-        try:
-            self._keys.insert_one({"_id": _id(owner, key), "content": content, "begun_at": now, "answer": None})
-        except DuplicateKeyError:
-            return self._first_answer(owner, key, content, now)
-        return None
+        new = {"content": content, "begun_at": NOW, "answer": None}
+        first = self._keys.find_one_and_update(
+            {"_id": _id(owner, key)},
+            [{"$replaceWith": {"$mergeObjects": [new, "$$ROOT"]}}],  # one that is there stays as it is
+            upsert=True,
+            return_document=ReturnDocument.BEFORE,
+        )
+        return self._first_answer(owner, key, content) if first else None
 
     @translated
     def finish(self, owner: str, key: str, answer: StoredAnswer) -> None:
@@ -64,10 +67,10 @@ class IdempotencyStore:
         """Free the key: nothing was done under it, so the same request may be tried again."""
         self._keys.delete_one({"_id": _id(owner, key), "answer": None})
 
-    def _first_answer(self, owner: str, key: str, content: str, now: datetime) -> StoredAnswer | None:
+    def _first_answer(self, owner: str, key: str, content: str) -> StoredAnswer | None:
+        abandoned = {"content": content, "answer": None, "$expr": not_after("begun_at", ago(ABANDONED))}
         taken_over = self._keys.find_one_and_update(
-            {"_id": _id(owner, key), "content": content, "answer": None, "begun_at": {"$lt": now - ABANDONED}},
-            {"$set": {"begun_at": now}},
+            {"_id": _id(owner, key), **abandoned}, [{"$set": {"begun_at": NOW}}]
         )
         if taken_over:
             return None

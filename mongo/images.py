@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import BinaryIO
 
 from bson import ObjectId
@@ -16,11 +16,12 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from mongo.client import Document, translated
+from mongo.server_time import NOW, ago, not_after
 
 CHUNK_BYTES = 1024 * 1024
 
-GRACE = timedelta(hours=1)
-"""How long a file that nobody owns is left alone: longer than any upload or download under way."""
+SETTLING = timedelta(minutes=1)
+"""So long a new file is not asked for its owner: it is stored just before the job that will own it."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,14 @@ class StoredFile:
 
 
 class ImageStore:
-    """One GridFS bucket. A file belongs to the job that names its id; a file of no job gets removed."""
+    """One GridFS bucket. A file belongs to the job that names its id; a file of no job gets removed.
 
-    def __init__(self, database: Database[Document], bucket: str) -> None:
+    Args:
+        grace: how long what nobody owns is left alone: longer than any upload or download under way.
+    """
+
+    def __init__(self, database: Database[Document], bucket: str, grace: timedelta) -> None:
+        self._grace = grace
         self._bucket = GridFSBucket(database, bucket, chunk_size_bytes=CHUNK_BYTES)
         self._files = database[f"{bucket}.files"]
         self._chunks = database[f"{bucket}.chunks"]
@@ -91,46 +97,53 @@ class ImageStore:
             self._bucket.delete(file_id)
 
     @translated
-    def remove_unowned(self, owned: Iterable[ObjectId], now: datetime | None = None) -> int:
-        """Remove the files that are not in `owned`, in two steps so that no reader is cut off.
+    def remove_unowned(self, owned: Collection[ObjectId]) -> int:
+        """Remove what belongs to no job, in two steps so that nobody is cut off who reads or writes it.
 
-        A file without an owner is marked first and removed by a call that comes GRACE later. Chunks that a
-        killed upload left without a file go as well.
+        A file without an owner, and chunks without a file, which a killed upload leaves, are marked first. A call that
+        comes a grace later removes them. All times are MongoDB's own.
 
         Args:
-            owned: ids of the files that belong to a job. Read them *before* calling: a file that is younger
-                than GRACE is left alone, so one that is finding its owner just now is safe.
-            now: the present time, for tests.
+            owned: ids of the files that belong to a job. Read them just before calling.
 
         Returns:
-            How many files and leftover chunk sets were removed.
+            How many files and sets of chunks were removed.
         """
-        now = now or datetime.now(UTC)
-        before = now - GRACE
-        keep = set(owned)
-        # A file may have found a new owner since it was marked: the same picture sent under another name.
-        self._files.update_many({"_id": {"$in": list(keep)}}, {"$unset": {"retired_at": ""}})
-        keep = set(owned)
-        removed = self._remove_retired(before, keep) + self._remove_stray_chunks(before)
-        candidates = self._files.find({"uploadDate": {"$lt": before}, "retired_at": {"$exists": False}}, {"_id": 1})
-        unowned = [found["_id"] for found in candidates if found["_id"] not in keep]
-        self._files.update_many({"_id": {"$in": unowned}}, {"$set": {"retired_at": now}})
+        strays = self._stray_ids()
+        removed = self._remove_unowned_files(owned) + self._remove_chunks(strays)
+        self._mark_unowned_files(owned)
+        self._mark_chunks(strays)
         return removed
 
-    def _remove_retired(self, before: datetime, keep: set[ObjectId]) -> int:
-        retired = [found["_id"] for found in self._files.find({"retired_at": {"$lt": before}}, {"_id": 1})]
-        for file_id in retired:
-            if file_id in keep:  # a job took it over just when it was let go
-                self._files.update_one({"_id": file_id}, {"$unset": {"retired_at": ""}})
-            else:
-                self.delete(file_id)
-        return len(set(retired) - keep)
+    def _remove_unowned_files(self, owned: Collection[ObjectId]) -> int:
+        """Remove the files whose grace is over. One that has found an owner since it was marked is no longer marked."""
+        marked = [found["_id"] for found in self._files.find({"retired_at": {"$exists": True}}, {"_id": 1})]
+        regained = [file_id for file_id in marked if file_id in owned]
+        self._files.update_many({"_id": {"$in": regained}}, {"$unset": {"retired_at": ""}})
+        overdue = list(self._files.find({"$expr": not_after("retired_at", ago(self._grace))}, {"_id": 1}))
+        for found in overdue:
+            self.delete(found["_id"])
+        return len(overdue)
 
-    def _remove_stray_chunks(self, before: datetime) -> int:
-        # A file's id is made when its upload begins, so its timestamp tells the chunks' age.
+    def _mark_unowned_files(self, owned: Collection[ObjectId]) -> None:
+        settled = {"$expr": not_after("uploadDate", ago(min(self._grace, SETTLING)))}
+        found = self._files.find({"retired_at": {"$exists": False}, **settled}, {"_id": 1})
+        unowned = [file["_id"] for file in found if file["_id"] not in owned]
+        self._files.update_many({"_id": {"$in": unowned}}, [{"$set": {"retired_at": NOW}}])
+
+    def _remove_chunks(self, strays: list[ObjectId]) -> int:
+        overdue = {"$expr": not_after("stray_since", ago(self._grace))}
+        return sum(self._chunks.delete_many({"files_id": each, **overdue}).deleted_count > 0 for each in strays)
+
+    def _mark_chunks(self, strays: list[ObjectId]) -> None:
+        # The mark stays on the chunks of an upload that was under way, and says nothing once they have their file.
+        unmarked = {"files_id": {"$in": strays}, "stray_since": {"$exists": False}}
+        self._chunks.update_many(unmarked, [{"$set": {"stray_since": NOW}}])
+
+    def _stray_ids(self) -> list[ObjectId]:
+        """Of the files that chunks are there for, but not the file itself."""
         strays = self._chunks.aggregate(
             [
-                {"$match": {"files_id": {"$lt": ObjectId.from_datetime(before)}}},
                 {"$sort": {"files_id": ASCENDING}},
                 {"$group": {"_id": "$files_id"}},
                 {
@@ -144,6 +157,4 @@ class ImageStore:
                 {"$match": {"file": []}},
             ]
         )
-        ids = [stray["_id"] for stray in strays]
-        self._chunks.delete_many({"files_id": {"$in": ids}})
-        return len(ids)
+        return [stray["_id"] for stray in strays]

@@ -11,28 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import cast
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from mongo.client import Announce, Document, brief, translated
+from mongo.job_updates import LEASE_RUN_OUT, TRIED, ended, failed, given_up, waiting_again
 from mongo.jobs import (
     Job,
     NameTaken,
     StaleAttempt,
     Status,
     StoredImage,
-    error_document,
     from_document,
     image_document,
     to_document,
 )
+from mongo.server_time import NOW, from_now
 from utils.errors import ServiceError
 from utils.upscale_request import UpscaleRequest
-
-LEASE_RUN_OUT: Document = {"status": Status.STARTED, "$expr": {"$lt": ["$lease_until", "$$NOW"]}}
 
 FIRST_GUESS = 2.0  # s a job, before any was measured
 
@@ -52,43 +52,71 @@ Position = tuple[datetime, str]
 class JobStore:
     """The jobs of all owners.
 
-    All times of leases are MongoDB's own (`$$NOW`), so clocks of workers that differ do no harm.
+    All times are MongoDB's own (`mongo/server_time.py`), so machines' clocks that differ do no harm.
+
+    Args:
+        lease: how long a job belongs to a worker that gives no sign of life.
+        max_attempts: how often a job is begun.
+        keep_sources: whether an upload is kept as long as what was made of it.
+        announce: is told of every change.
     """
 
     def __init__(
-        self, database: Database[Document], *, lease_seconds: int, max_attempts: int, announce: Announce
+        self,
+        database: Database[Document],
+        *,
+        lease: timedelta,
+        max_attempts: int,
+        keep_sources: bool,
+        announce: Announce,
     ) -> None:
         self._jobs = database["jobs"]
         self._announce = announce
-        self._lease_ms = lease_seconds * 1000
+        self._lease = lease
         self._max_attempts = max_attempts
+        self._keep_sources = keep_sources
         self._indexed = False
 
     # --- What the web does ----------------------------------------------------------------------
 
-    def create(self, job: Job) -> None:
-        """Keep a new job.
+    def create(self, job: Job) -> Job:
+        """Keep a new job. As it is kept, with the store's time.
 
         Raises:
             NameTaken: the name has a current job already; nothing was kept.
         """
+        return self._create(job, {})
+
+    def create_finished(self, job: Job, keep: timedelta) -> Job:
+        """Keep a job that has its result already, for as long as `keep`; otherwise as `create`."""
+        return self._create(job, {"started_at": NOW, "finished_at": NOW, "expires_at": from_now(keep)})
+
+    def _create(self, job: Job, times: Document) -> Job:
         # Here and not at the start: the web may come up before MongoDB, and without the unique index
         # there is no duplicate rule.
         self.ensure_indexes()
-        self._insert(job)
+        times = {"created_at": NOW, **times}
+        if job.callback_url:
+            # Due from the start, but not before the job has ended: see mongo/callbacks.py.
+            times["delivery"] = {"due_at": NOW, "tries": 0}
+        return self._insert(job, times)
 
     @brief
-    def _insert(self, job: Job) -> None:
+    def _insert(self, job: Job, times: Document) -> Job:
+        # An update and not an insert, which cannot name the server's time.
+        new = {"$mergeObjects": [{"$literal": to_document(job)}, times]}
         while True:
             try:
-                self._jobs.insert_one(to_document(job))
+                found = self._jobs.find_one_and_update(
+                    {"_id": job.id}, [{"$replaceWith": new}], upsert=True, return_document=ReturnDocument.AFTER
+                )
             except DuplicateKeyError:
                 if holder := self.current(job.owner, job.name):
                     raise NameTaken(holder) from None
                 # The holder ended between the insert and the look: the name is free now.
             else:
                 self._announce(job.owner, job.id)
-                return
+                return from_document(cast(Document, found))  # an upsert always finds one
 
     @brief
     def get(self, owner: str, job_id: str) -> Job | None:
@@ -110,7 +138,7 @@ class JobStore:
     def finished_like(self, owner: str, sha256: str, request: UpscaleRequest) -> Job | None:
         """A job whose result is just what the same bytes and wishes would make again."""
         wanted = {"owner": owner, "source.sha256": sha256, "request": request.model_dump()}
-        still_there = {"status": Status.SUCCESS, "current": True, "expires_at": {"$gt": datetime.now(UTC)}}
+        still_there = {"status": Status.SUCCESS, "current": True, "$expr": {"$gt": ["$expires_at", NOW]}}
         return from_document(self._jobs.find_one({**wanted, **still_there}))
 
     @brief
@@ -172,15 +200,7 @@ class JobStore:
         A worker that has it learns so from its next heartbeat, and stops at the next tile.
         """
         waiting = {"_id": job_id, "owner": owner, "status": {"$in": [Status.PENDING, Status.STARTED]}}
-        change = {
-            "$set": {
-                "status": Status.REVOKED,
-                "current": False,
-                "finished_at": datetime.now(UTC),
-                "source.file_id": None,
-            },
-            "$unset": {"lease_until": ""},
-        }
+        change = ended(Status.REVOKED, {"current": False, "source.file_id": None})
         found = self._jobs.find_one_and_update(waiting, change, return_document=ReturnDocument.AFTER)
         return self._announced(from_document(found))
 
@@ -191,8 +211,7 @@ class JobStore:
         The bytes go by the sweep, once nobody can be reading them any more.
         """
         finished = {"_id": job.id, "status": Status.SUCCESS, "expired": False}
-        change = {"expired": True, "current": False, "result.file_id": None, "expires_at": datetime.now(UTC)}
-        return self._jobs.update_one(finished, {"$set": change}).modified_count == 1
+        return self._jobs.update_one(finished, given_up({"expires_at": NOW})).modified_count == 1
 
     def release(self, job: Job) -> None:
         """Free the name of a current job, whatever its state: cancel it or let its result go."""
@@ -202,7 +221,7 @@ class JobStore:
     @brief
     def mark_sent(self, job_id: str) -> None:
         """Note that a worker was told of the job just now."""
-        self._jobs.update_one({"_id": job_id}, [{"$set": {"sent_at": "$$NOW"}}])
+        self._jobs.update_one({"_id": job_id}, [{"$set": {"sent_at": NOW}}])
 
     # --- What a worker does ---------------------------------------------------------------------
 
@@ -218,7 +237,7 @@ class JobStore:
                 "_id": job_id,
                 "$or": [
                     {"status": Status.PENDING},
-                    {**LEASE_RUN_OUT, "attempt": {"$lt": self._max_attempts}},
+                    {"$and": [LEASE_RUN_OUT, {"$expr": {"$lt": [TRIED, self._max_attempts]}}]},
                 ],
             },
             [
@@ -226,8 +245,8 @@ class JobStore:
                     "$set": {
                         "status": Status.STARTED,
                         "attempt": {"$add": ["$attempt", 1]},
-                        "started_at": "$$NOW",
-                        "lease_until": {"$add": ["$$NOW", self._lease_ms]},
+                        "started_at": NOW,
+                        "lease_until": from_now(self._lease),
                         "progress": 0.0,
                     }
                 }
@@ -245,7 +264,7 @@ class JobStore:
         """
         renewed = self._jobs.update_one(
             _held(job),
-            [{"$set": {"lease_until": {"$add": ["$$NOW", self._lease_ms]}, "progress": progress}}],
+            [{"$set": {"lease_until": from_now(self._lease), "progress": progress}}],
         )
         if renewed.matched_count == 0:
             raise StaleAttempt(job.id)
@@ -257,9 +276,8 @@ class JobStore:
         Raises:
             StaleAttempt: the job is no longer this worker's; the result is nobody's.
         """
-        now = datetime.now(UTC)
-        change = {"progress": 1.0, "result": image_document(result), "expires_at": now + keep}
-        self._finish(job, Status.SUCCESS, now, change)
+        made = {"progress": 1.0, "result": {"$literal": image_document(result)}, "expires_at": from_now(keep)}
+        self._write(job, ended(Status.SUCCESS, made if self._keep_sources else {**made, "source.file_id": None}))
 
     def fail(self, job: Job, error: ServiceError) -> None:
         """End the job with the error's code and sentence, and free its name.
@@ -267,16 +285,36 @@ class JobStore:
         Raises:
             StaleAttempt: the job is no longer this worker's.
         """
-        change = {"current": False, "error": error_document(error)}
-        self._finish(job, Status.FAILURE, datetime.now(UTC), change)
+        self._write(job, ended(Status.FAILURE, failed(error)))
+
+    def hand_back(self, job: Job) -> None:
+        """Let another worker have the job at once, because this one has to stop. That counts as no attempt.
+
+        Raises:
+            StaleAttempt: the job is no longer this worker's.
+        """
+        self._write(job, waiting_again({"handed_back": {"$add": [{"$ifNull": ["$handed_back", 0]}, 1]}}))
+
+    def try_again(self, job: Job, error: ServiceError) -> bool:
+        """Let the job be tried again at once. False if it was tried often enough: then it failed, with `error`.
+
+        Raises:
+            StaleAttempt: the job is no longer this worker's.
+        """
+        if self._is_last_attempt(job):
+            self.fail(job, error)
+            return False
+        self._write(job, waiting_again())
+        return True
 
     @translated
-    def _finish(self, job: Job, status: Status, now: datetime, change: Document) -> None:
-        update = {
-            "$set": {"status": status, "finished_at": now, "source.file_id": None, **change},
-            "$unset": {"lease_until": ""},
-        }
-        if self._jobs.update_one(_held(job), update).matched_count == 0:
+    def _is_last_attempt(self, job: Job) -> bool:
+        spent = {"$expr": {"$gte": [TRIED, self._max_attempts]}}
+        return self._jobs.count_documents({"_id": job.id, **spent}) > 0
+
+    @translated
+    def _write(self, job: Job, change: list[Document]) -> None:
+        if self._jobs.update_one(_held(job), change).matched_count == 0:
             raise StaleAttempt(job.id)
         self._announce(job.owner, job.id)
 
@@ -305,6 +343,9 @@ class JobStore:
                     [("owner", ASCENDING), ("source.sha256", ASCENDING)],
                     name="finished_like",
                     partialFilterExpression={"current": True},
+                ),
+                IndexModel(
+                    [("expires_at", ASCENDING)], name="expiry", partialFilterExpression={"status": Status.SUCCESS}
                 ),
             ]
         )

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 
 from bson import ObjectId
 from pymongo import ASCENDING
 from pymongo.database import Database
 
 from mongo.client import Document, translated
-from mongo.job_store import LEASE_RUN_OUT
-from mongo.jobs import Status, error_document
+from mongo.job_updates import LEASE_RUN_OUT, TRIED, ended, failed, given_up, waiting_again
+from mongo.jobs import Status
+from mongo.server_time import NOW, ago, not_after
 from utils.errors import WorkerLost
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What became of the jobs whose workers were lost."""
+
+    handed_on: int
+    failed: int
 
 
 class JobSweep:
@@ -19,36 +30,31 @@ class JobSweep:
 
     def __init__(self, database: Database[Document], *, max_attempts: int) -> None:
         self._jobs = database["jobs"]
+        self._upkeep = database["upkeep"]
         self._max_attempts = max_attempts
 
     @translated
-    def hand_on_lost(self) -> int:
-        """Put the jobs of silent workers back into the queue; those tried too often fail. How many."""
+    def begin(self, kind: str, pause: timedelta) -> bool:
+        """Note that this kind of upkeep is begun now. False if that was so less than `pause` ago already."""
+        is_due = not_after("begun_at", ago(pause))
+        begun_at = {"$cond": [is_due, NOW, {"$ifNull": ["$begun_at", NOW]}]}
+        noted = self._upkeep.update_one({"_id": kind}, [{"$set": {"begun_at": begun_at}}], upsert=True)
+        return noted.modified_count > 0 or noted.upserted_id is not None
+
+    @translated
+    def hand_on_lost(self) -> Lost:
+        """Put the jobs of silent workers back into the queue; those tried too often fail."""
         error = WorkerLost(
             f"The worker vanished {self._max_attempts} times over this picture. Perhaps it takes more memory "
             "than there is: try a smaller one."
         )
-        given_up = self._jobs.update_many(
-            {**LEASE_RUN_OUT, "attempt": {"$gte": self._max_attempts}},
-            {
-                "$set": {
-                    "status": Status.FAILURE,
-                    "finished_at": datetime.now(UTC),
-                    "source.file_id": None,
-                    "current": False,
-                    "error": error_document(error),
-                },
-                "$unset": {"lease_until": ""},
-            },
-        )
-        handed_on = self._jobs.update_many(
-            {**LEASE_RUN_OUT, "attempt": {"$lt": self._max_attempts}},
-            {
-                "$set": {"status": Status.PENDING, "progress": 0.0, "sent_at": None},
-                "$unset": {"lease_until": ""},
-            },
-        )
-        return given_up.modified_count + handed_on.modified_count
+        failures = self._jobs.update_many(self._lost("$gte"), ended(Status.FAILURE, failed(error)))
+        handed_on = self._jobs.update_many(self._lost("$lt"), waiting_again())
+        return Lost(handed_on.modified_count, failures.modified_count)
+
+    def _lost(self, comparison: str) -> Document:
+        """The filter for jobs of silent workers that were tried as often as may be (`$gte`), or less (`$lt`)."""
+        return {"$and": [LEASE_RUN_OUT, {"$expr": {comparison: [TRIED, self._max_attempts]}}]}
 
     @translated
     def unsent(self, queue_length: int, patience: timedelta = timedelta(seconds=10)) -> list[str]:
@@ -60,29 +66,41 @@ class JobSweep:
                 message too many does no harm.
             patience: how long the process that made the job, or the worker that got it, may take.
         """
-        before = datetime.now(UTC) - patience
         waiting = {"status": Status.PENDING}
-        never_sent = {"sent_at": None, "created_at": {"$lt": before}}
-        choice: list[Document] = [never_sent]
+        choice: list[Document] = [{"sent_at": None, "$expr": not_after("created_at", ago(patience))}]
         if queue_length < self._jobs.count_documents({**waiting, "sent_at": {"$ne": None}}):
-            choice.append({"sent_at": {"$lt": before}})
+            choice.append({"$expr": not_after("sent_at", ago(patience))})
         found = self._jobs.find({**waiting, "$or": choice}, {"_id": 1}, sort=[("created_at", ASCENDING)])
         return [job["_id"] for job in found]
 
     @translated
-    def expire(self, now: datetime | None = None) -> int:
+    def expire(self) -> int:
         """Let go of the results whose time is over, and free their names. How many."""
-        over = {"status": Status.SUCCESS, "expired": False, "expires_at": {"$lt": now or datetime.now(UTC)}}
-        change = {"$set": {"expired": True, "current": False, "result.file_id": None}}
-        return self._jobs.update_many(over, change).modified_count
+        over = {"status": Status.SUCCESS, "expired": False, "$expr": not_after("expires_at", NOW)}
+        return self._jobs.update_many(over, given_up()).modified_count
 
     @translated
-    def forget(self, older_than: timedelta, now: datetime | None = None) -> int:
+    def make_room(self, quota: int) -> int:
+        """Let go of the oldest results until what belongs to jobs is within `quota` bytes. How many.
+
+        What waits to be removed does not count: its room is on its way.
+        """
+        excess = self._owned_bytes() - quota
+        gone = 0
+        for file_id, size in self._oldest_results() if excess > 0 else ():
+            holders = {"status": Status.SUCCESS, "expired": False, "result.file_id": file_id}
+            gone += self._jobs.update_many(holders, given_up({"expires_at": NOW})).modified_count
+            excess -= size
+            if excess <= 0:
+                break
+        return gone
+
+    @translated
+    def forget(self, older_than: timedelta) -> int:
         """Delete the jobs that ended, or whose result expired, longer ago than `older_than`. How many."""
-        before = (now or datetime.now(UTC)) - older_than
-        ended = {"current": False, "finished_at": {"$lt": before}}
-        still_known = {"$or": [{"expires_at": None}, {"expires_at": {"$lt": before}}]}
-        return self._jobs.delete_many({**ended, **still_known}).deleted_count
+        ended_long_ago = {"current": False, "$expr": not_after("finished_at", ago(older_than))}
+        still_known = {"$or": [{"expires_at": None}, {"$expr": not_after("expires_at", ago(older_than))}]}
+        return self._jobs.delete_many({"$and": [ended_long_ago, still_known]}).deleted_count
 
     @translated
     def owned_uploads(self) -> set[ObjectId]:
@@ -96,3 +114,29 @@ class JobSweep:
         # Not `distinct`, whose answer is one document, and so full with half a million ids.
         found = self._jobs.find({f"{image}.file_id": {"$ne": None}}, {f"{image}.file_id": 1})
         return {job[image]["file_id"] for job in found}
+
+    def _owned_bytes(self) -> int:
+        """Of all pictures that belong to a job, each once."""
+        return sum(each["bytes"] for image in ("source", "result") for each in self._images(image))
+
+    def _oldest_results(self) -> Iterator[tuple[ObjectId, int]]:
+        """The id and bytes of each result, the one that was finished first, first."""
+        for each in sorted(self._images("result"), key=lambda each: each["last"]):
+            yield each["_id"], each["bytes"]
+
+    def _images(self, image: str) -> list[Document]:
+        """Each picture that belongs to jobs: its file's id, its bytes, and when the last of them ended."""
+        return list(
+            self._jobs.aggregate(
+                [
+                    {"$match": {f"{image}.file_id": {"$ne": None}}},
+                    {
+                        "$group": {
+                            "_id": f"${image}.file_id",
+                            "bytes": {"$first": f"${image}.bytes"},
+                            "last": {"$max": "$finished_at"},
+                        }
+                    },
+                ]
+            )
+        )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, overload
 
 from bson import ObjectId
 
@@ -57,7 +57,7 @@ class Job:
     source: StoredImage
     created_at: datetime
     status: Status = Status.PENDING
-    attempt: int = 0
+    attempt: int = 0  # how often it was claimed, which makes it a fencing token
     progress: float = 0.0
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -71,24 +71,13 @@ class Job:
     def new(
         cls, owner: str, name: str, request: UpscaleRequest, source: StoredImage, callback_url: str | None = None
     ) -> Job:
-        """A job that nobody has begun, with an id of its own."""
+        """A job that nobody has begun, with an id of its own. The store puts its own time for this machine's."""
         now = datetime.now(UTC)
         return cls(str(uuid.uuid4()), owner, name, request, source, created_at=now, callback_url=callback_url)
 
-    def copy_for(self, name: str, keep: timedelta, callback_url: str | None = None) -> Job:
-        """This finished job's result under another name, as a job that was finished at once."""
-        now = datetime.now(UTC)
-        return replace(
-            self,
-            id=str(uuid.uuid4()),
-            name=name,
-            attempt=0,
-            created_at=now,
-            started_at=now,
-            finished_at=now,
-            expires_at=now + keep,
-            callback_url=callback_url,
-        )
+    def copy_for(self, name: str, callback_url: str | None = None) -> Job:
+        """This finished job's result under another name, as a job that is finished at once: when it is created."""
+        return replace(self, id=str(uuid.uuid4()), name=name, attempt=0, callback_url=callback_url)
 
 
 class NameTaken(Exception):  # noqa: N818 - an answer more than an error
@@ -120,9 +109,15 @@ def to_document(job: Job) -> Document:
     document["request"] = job.request.model_dump()
     document["source"] = image_document(job.source)
     document["result"] = image_document(job.result) if job.result else None
-    # Due from the start, but not before the job has ended: see mongo/callbacks.py.
-    delivery = {"due_at": job.created_at, "tries": 0} if job.callback_url else None
-    return document | {"current": True, "sent_at": None, "delivery": delivery}
+    return document | {"current": True, "sent_at": None, "handed_back": 0, "delivery": None}
+
+
+@overload
+def from_document(document: Document) -> Job: ...
+
+
+@overload
+def from_document(document: None) -> None: ...
 
 
 def from_document(document: Document | None) -> Job | None:

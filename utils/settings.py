@@ -91,12 +91,19 @@ class Settings(BaseSettings):
     )
 
     # A job's life
-    result_ttl: Seconds = Field(7 * 86400, description="Seconds a finished picture is kept.")
+    result_ttl: Seconds = Field(86400, description="Seconds a finished picture is kept.")
+    keep_sources: bool = Field(False, description="Whether uploads are kept as long as their results: 0 or 1.")
     task_ttl: Seconds = Field(30 * 86400, description="Seconds an ended task can still be asked for.")
-    lease_seconds: int = Field(
-        30, ge=3, le=3600, description="Seconds after which a silent worker's task is handed on: 3 to 3600."
+    grace_seconds: int = Field(
+        3600,
+        ge=30,
+        le=30 * 86400,
+        description="Seconds before bytes that no task owns are removed, more than a download takes: 30 to 2592000.",
     )
-    sweep_seconds: int = Field(15, ge=1, le=3600, description="Seconds between two sweeps: 1 to 3600.")
+    lease_seconds: int = Field(
+        15, ge=3, le=3600, description="Seconds after which a silent worker's task is handed on: 3 to 3600."
+    )
+    sweep_seconds: int = Field(10, ge=1, le=3600, description="Seconds between two sweeps: 1 to 3600.")
     max_attempts: int = Field(3, ge=1, le=100, description="Tries before a task fails as worker_lost.")
 
     # Callbacks

@@ -100,9 +100,7 @@ def _create_job(upload: Upload, name: str) -> Job:
         raise NameTaken(holder)
     if done := jobs.finished_like(owner(), upload.sha256, upload.wishes):
         keep = timedelta(seconds=context().settings.result_ttl)
-        job = done.copy_for(name, keep, upload.callback_url)
-        jobs.create(job)
-        return job
+        return jobs.create_finished(done.copy_for(name, upload.callback_url), keep)
     _check_queue()
     _check_room(upload)
     return _store_upload(upload, name)
@@ -139,12 +137,11 @@ def _store_upload(upload: Upload, name: str) -> Job:
     )
     job = Job.new(owner(), name, upload.wishes, source, upload.callback_url)
     try:
-        store.jobs.create(job)
+        return store.jobs.create(job)
     except NameTaken:
         # After any other error the job may stand in MongoDB all the same: then the bytes are its own, else the sweep's.
         store.uploads.delete(stored.file_id)
         raise
-    return job
 
 
 def _send(job: Job) -> None:

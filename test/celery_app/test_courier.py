@@ -103,8 +103,8 @@ def test_a_result_that_was_reused_is_told_of_to_its_own_url(store: Store, receiv
     first = ended_job(store, receiver.url("/first"))
     done = store.jobs.get(first.owner, first.id)
     assert done is not None
-    store.jobs.create(done.copy_for("copy.png", timedelta(days=1), receiver.url("/copy")))
-    store.jobs.create(done.copy_for("silent.png", timedelta(days=1)))
+    for copy in (done.copy_for("copy.png", receiver.url("/copy")), done.copy_for("silent.png")):
+        store.jobs.create_finished(copy, keep=timedelta(days=1))
     while courier(store).deliver_next():
         pass
     assert sorted(callback.path for callback in receiver.received) == ["/copy", "/first"]
@@ -173,7 +173,7 @@ def test_a_try_that_was_taken_over_changes_nothing_any_more(store: Store, receiv
     assert present is not None
     before = delivery(store, job)
     store.callbacks.close(late)
-    store.callbacks.try_again(late, datetime.now(UTC))
+    store.callbacks.try_again(late, after=timedelta())
     assert delivery(store, job) == before
     store.callbacks.close(present)
     assert "due_at" not in delivery(store, job)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from bson import ObjectId
 
 from mongo import Store
-from mongo.images import CHUNK_BYTES, GRACE, ImageStore
+from mongo.images import CHUNK_BYTES, ImageStore
 
+GRACE = timedelta(hours=1)  # the default
 DATA = os.urandom(3 * CHUNK_BYTES + 17)
 
 
@@ -30,8 +32,13 @@ def left(images: ImageStore) -> tuple[int, int]:
     return images._files.count_documents({}), images._chunks.count_documents({})
 
 
-def later(hours: float) -> datetime:
-    return datetime.now(UTC) + timedelta(hours=hours)
+def goes_by(images: ImageStore, time: timedelta) -> None:
+    """Let everything be as old as if `time` had gone by."""
+    past = {"$subtract": ["$uploadDate", time.total_seconds() * 1000]}
+    images._files.update_many({}, [{"$set": {"uploadDate": past}}])
+    for collection, field in ((images._files, "retired_at"), (images._chunks, "stray_since")):
+        older = {"$subtract": [f"${field}", time.total_seconds() * 1000]}
+        collection.update_many({field: {"$exists": True}}, [{"$set": {field: older}}])
 
 
 def stray_chunks(images: ImageStore, file_id: ObjectId) -> None:
@@ -90,40 +97,79 @@ def test_a_file_of_nobody_goes_in_two_steps_so_that_its_reader_reads_to_the_end(
     assert reader is not None
     begun = reader.read(10)
 
-    assert store.results.remove_unowned([], now=later(1.1)) == 0  # marked only
-    assert store.results.remove_unowned([], now=later(1.5)) == 0  # still in its grace
+    goes_by(store.results, 10 * GRACE)
+    assert store.results.remove_unowned([]) == 0  # marked only
+    goes_by(store.results, GRACE / 2)
+    assert store.results.remove_unowned([]) == 0  # still in its grace
     assert begun + reader.read() == DATA
 
-    assert store.results.remove_unowned([], now=later(2.2)) == 1
+    goes_by(store.results, GRACE / 2)
+    assert store.results.remove_unowned([]) == 1
     assert left(store.results) == (0, 0)
 
 
 def test_a_young_file_is_left_alone_for_it_may_be_finding_its_owner(store: Store) -> None:
     store.results.save(io.BytesIO(DATA), "photo.png")
-    store.results.remove_unowned([], now=later(0.5))
+    store.results.remove_unowned([])
     assert store.results._files.count_documents({"retired_at": {"$exists": True}}) == 0
+
+
+def test_a_file_whose_makers_clock_was_slow_has_its_grace_all_the_same(store: Store) -> None:
+    store.results.save(io.BytesIO(DATA), "photo.png")
+    store.results._files.update_many({}, {"$set": {"uploadDate": datetime.now(UTC) - 10 * GRACE}})
+    for _ in range(2):
+        assert store.results.remove_unowned([]) == 0
+    assert left(store.results) == (1, 4)
 
 
 def test_a_file_of_a_job_stays(store: Store) -> None:
     stored = store.results.save(io.BytesIO(DATA), "photo.png")
-    for hours in (1.5, 3, 30, 300):
-        assert store.results.remove_unowned([stored.file_id], now=later(hours)) == 0
+    for _ in range(4):
+        goes_by(store.results, 2 * GRACE)
+        assert store.results.remove_unowned([stored.file_id]) == 0
     assert left(store.results) == (1, 4)
 
 
 def test_a_file_that_finds_an_owner_while_it_is_marked_stays_and_has_its_grace_again(store: Store) -> None:
     stored = store.results.save(io.BytesIO(DATA), "photo.png")
-    store.results.remove_unowned([], now=later(2))
-    assert store.results.remove_unowned([stored.file_id], now=later(4)) == 0
+    goes_by(store.results, GRACE)
+    store.results.remove_unowned([])
+    goes_by(store.results, 2 * GRACE)
+    assert store.results.remove_unowned([stored.file_id]) == 0
+    assert store.results.remove_unowned([]) == 0
     assert left(store.results) == (1, 4)
-    assert store.results.remove_unowned([], now=later(5)) == 0
-    assert left(store.results) == (1, 4)
-    assert store.results.remove_unowned([], now=later(7)) == 1
+    goes_by(store.results, GRACE)
+    assert store.results.remove_unowned([]) == 1
 
 
-def test_chunks_that_a_killed_upload_left_go_once_they_are_old(store: Store) -> None:
+def test_racing_clean_ups_remove_a_file_and_harm_no_other(store: Store) -> None:
+    kept, gone = (store.results.save(io.BytesIO(DATA), "photo.png") for _ in range(2))
+    for _ in range(2):
+        goes_by(store.results, 2 * GRACE)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: store.results.remove_unowned([kept.file_id]), range(8)))
+    assert store.results.open(gone.file_id) is None
+    assert left(store.results) == (1, 4)
+
+
+def test_chunks_that_a_killed_upload_left_go_after_their_grace(store: Store) -> None:
     kept = store.uploads.save(io.BytesIO(DATA), "photo.png")
-    stray_chunks(store.uploads, ObjectId())
+    # The id tells of a time long ago: the maker's clock was slow.
+    stray_chunks(store.uploads, ObjectId.from_datetime(datetime.now(UTC) - 10 * GRACE))
     assert store.uploads.remove_unowned([kept.file_id]) == 0  # it may be under way
-    assert store.uploads.remove_unowned([kept.file_id], now=datetime.now(UTC) + GRACE + timedelta(minutes=1)) == 1
+    goes_by(store.uploads, GRACE / 2)
+    assert store.uploads.remove_unowned([kept.file_id]) == 0
+    goes_by(store.uploads, GRACE / 2)
+    assert store.uploads.remove_unowned([kept.file_id]) == 1
+    assert left(store.uploads) == (1, 4)
+
+
+def test_an_upload_that_is_finished_after_its_chunks_were_marked_stays(store: Store) -> None:
+    stored = store.uploads.save(io.BytesIO(DATA), "photo.png")
+    file = store.uploads._files.find_one_and_delete({"_id": stored.file_id})
+    assert file is not None
+    store.uploads.remove_unowned([])  # while it is under way
+    store.uploads._files.insert_one(file)
+    goes_by(store.uploads, 2 * GRACE)
+    assert store.uploads.remove_unowned([stored.file_id]) == 0
     assert left(store.uploads) == (1, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,13 +12,16 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from mongo import Store
+from mongo import Store, open_store
 from mongo.job_store import JobStore
+from mongo.job_sweep import Lost
 from mongo.jobs import Job, NameTaken, StaleAttempt, Status, StoredImage
 from utils.errors import Undecodable
+from utils.settings import Settings
 from utils.upscale_request import UpscaleRequest
 
 LONG_AGO = timedelta(hours=2)
+NONE = Lost(handed_on=0, failed=0)
 
 
 def image() -> StoredImage:
@@ -29,9 +33,7 @@ def new_job(name: str = "photo.png", owner: str = "everyone") -> Job:
 
 
 def created(jobs: JobStore, name: str = "photo.png") -> Job:
-    job = new_job(name)
-    jobs.create(job)
-    return job
+    return jobs.create(new_job(name))
 
 
 def claimed(jobs: JobStore, name: str = "photo.png") -> Job:
@@ -59,10 +61,11 @@ def run_out(store: Store, job: Job) -> None:
 
 
 def test_a_job_is_found_as_it_was_created(store: Store) -> None:
-    job = created(store.jobs)
-    present = found(store.jobs, job)
-    assert replace(present, created_at=job.created_at) == job
-    assert abs(present.created_at - job.created_at) < timedelta(milliseconds=1)  # BSON's precision
+    job = replace(new_job("$owner.png"), created_at=datetime.now(UTC) - LONG_AGO)
+    kept = store.jobs.create(job)
+    assert found(store.jobs, job) == kept
+    assert kept == replace(job, created_at=kept.created_at)
+    assert abs(kept.created_at - datetime.now(UTC)) < LONG_AGO / 2  # the server's time, whatever the maker's clock says
 
 
 def test_of_forty_racing_creates_of_one_name_one_wins_and_the_others_get_the_winner(store: Store) -> None:
@@ -104,7 +107,7 @@ def test_a_name_is_free_again_after_its_job_has_failed_been_cancelled_or_expired
         store.jobs.cancel(job.owner, job.id)
     else:
         store.jobs.succeed(job, image(), keep=timedelta())
-        assert store.sweep.expire(datetime.now(UTC) + timedelta(seconds=1)) == 1
+        assert store.sweep.expire() == 1
     assert store.jobs.current(job.owner, job.name) is None
     again = created(store.jobs)
     assert store.jobs.current(job.owner, job.name) == found(store.jobs, again)
@@ -154,7 +157,7 @@ def test_a_heartbeat_renews_the_lease_and_stores_the_progress(store: Store) -> N
     run_out(store, job)
     store.jobs.heartbeat(job, 0.25)
     assert found(store.jobs, job).progress == 0.25
-    assert store.sweep.hand_on_lost() == 0
+    assert store.sweep.hand_on_lost() == NONE
 
 
 def test_a_heartbeat_of_a_cancelled_job_is_refused(store: Store) -> None:
@@ -167,7 +170,7 @@ def test_a_heartbeat_of_a_cancelled_job_is_refused(store: Store) -> None:
 def test_a_job_whose_lease_has_run_out_is_handed_on_and_its_first_worker_is_refused(store: Store) -> None:
     late = claimed(store.jobs)
     run_out(store, late)
-    assert store.sweep.hand_on_lost() == 1
+    assert store.sweep.hand_on_lost() == Lost(handed_on=1, failed=0)
     assert found(store.jobs, late).status is Status.PENDING
     _refused(store.jobs, late)
 
@@ -213,21 +216,21 @@ def test_after_three_attempts_a_job_fails_as_worker_lost_and_cannot_be_claimed(s
         assert taken.attempt == attempt
         run_out(store, job)
         if attempt < 3:
-            assert store.sweep.hand_on_lost() == 1
+            assert store.sweep.hand_on_lost() == Lost(handed_on=1, failed=0)
     assert store.jobs.claim(job.id) is None
-    assert store.sweep.hand_on_lost() == 1
+    assert store.sweep.hand_on_lost() == Lost(handed_on=0, failed=1)
     ended = found(store.jobs, job)
     assert ended.status is Status.FAILURE
     assert ended.error is not None
     assert ended.error["code"] == "worker_lost"
     assert ended.finished_at is not None
     assert store.jobs.current(job.owner, job.name) is None
-    assert store.sweep.hand_on_lost() == 0
+    assert store.sweep.hand_on_lost() == NONE
 
 
 def test_a_lease_that_runs_is_left_alone_by_the_sweep(store: Store) -> None:
     job = claimed(store.jobs)
-    assert store.sweep.hand_on_lost() == 0
+    assert store.sweep.hand_on_lost() == NONE
     assert found(store.jobs, job).status is Status.STARTED
 
 
@@ -235,7 +238,46 @@ def test_racing_sweeps_hand_a_job_on_once(store: Store) -> None:
     run_out(store, claimed(store.jobs))
     with ThreadPoolExecutor(10) as pool:
         outcomes = list(pool.map(lambda _: store.sweep.hand_on_lost(), range(10)))
+    assert sum(outcome.handed_on for outcome in outcomes) == 1
+
+
+def test_a_job_handed_back_is_anybodys_at_once_and_that_costs_no_attempt(store: Store) -> None:
+    job = created(store.jobs)
+    for attempt in (1, 2, 3, 4):
+        taken = store.jobs.claim(job.id)
+        assert taken is not None
+        assert taken.attempt == attempt
+        store.jobs.hand_back(taken)
+        _refused(store.jobs, taken)
+        assert store.sweep.unsent(queue_length=100, patience=timedelta()) == [job.id]
+    for _ in range(3):
+        assert store.jobs.claim(job.id) is not None
+        run_out(store, job)
+        store.sweep.hand_on_lost()
+    assert found(store.jobs, job).status is Status.FAILURE
+
+
+def test_a_job_is_tried_again_as_often_as_may_be_and_then_fails(store: Store) -> None:
+    job = created(store.jobs)
+    for attempt in (1, 2, 3):
+        taken = store.jobs.claim(job.id)
+        assert taken is not None
+        assert store.jobs.try_again(taken, Undecodable("It ends every decoder.")) is (attempt < 3)
+        _refused(store.jobs, taken)
+    ended = found(store.jobs, job)
+    assert ended.status is Status.FAILURE
+    assert ended.error is not None
+    assert ended.error["code"] == "undecodable"
+    assert store.jobs.current(job.owner, job.name) is None
+
+
+def test_of_racing_beginnings_of_upkeep_one_goes_ahead_until_the_pause_is_over(store: Store) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        outcomes = list(pool.map(lambda _: store.sweep.begin("sweep", LONG_AGO), range(10)))
     assert sum(outcomes) == 1
+    assert store.sweep.begin("clean_up", LONG_AGO)
+    time.sleep(0.01)
+    assert store.sweep.begin("sweep", timedelta(milliseconds=5))
 
 
 # --- Messages that got lost ---------------------------------------------------------------------
@@ -287,8 +329,10 @@ def test_a_job_owns_its_upload_until_it_ends_and_its_result_until_it_expires(sto
     assert store.sweep.owned_results() == {result.file_id}
 
     assert store.sweep.expire() == 0
-    assert store.sweep.expire(datetime.now(UTC) + LONG_AGO) == 1
-    assert store.sweep.expire(datetime.now(UTC) + LONG_AGO) == 0
+    past = datetime.now(UTC) - LONG_AGO
+    change(store, job, expires_at=past)
+    assert store.sweep.expire() == 1
+    assert store.sweep.expire() == 0
     assert store.sweep.owned_results() == set()
     expired = found(store.jobs, job)
     assert expired.expired
@@ -312,14 +356,60 @@ def test_ended_jobs_are_forgotten_after_their_time_and_others_never(store: Store
     kept = claimed(store.jobs, "kept.png")
     store.jobs.succeed(kept, image(), keep=timedelta(days=400))
     expired = claimed(store.jobs, "expired.png")
-    store.jobs.succeed(expired, image(), keep=timedelta(days=1))
-    store.sweep.expire(datetime.now(UTC) + timedelta(days=2))
+    store.jobs.succeed(expired, image(), keep=timedelta())
+    store.sweep.expire()
 
-    month, year = timedelta(days=30), timedelta(days=365)
-    assert store.sweep.forget(month) == 0
+    assert store.sweep.forget(LONG_AGO) == 0
     # A task that has expired can be asked for as long after its expiry as others after their end.
-    assert store.sweep.forget(month, now=datetime.now(UTC) + month + timedelta(hours=1)) == 1
-    assert store.sweep.forget(month, now=datetime.now(UTC) + year) == 1
+    past = datetime.now(UTC) - 2 * LONG_AGO
+    change(store, failed, finished_at=past)
+    change(store, expired, finished_at=past)
+    assert store.sweep.forget(LONG_AGO) == 1
+    change(store, expired, expires_at=past)
+    assert store.sweep.forget(LONG_AGO) == 1
     assert [store.jobs.get(job.owner, job.id) is None for job in (waiting, running, failed, kept, expired)] == [
         *(False, False, True, False, True)
     ]
+
+
+def test_sources_that_are_kept_go_with_their_results(mongo_url: str, store: Store) -> None:
+    settings = Settings(_env_file=None, mongo_url=mongo_url, mongo_database=store.database.name, keep_sources=True)
+    with closing(open_store(settings)) as keeping:
+        job = claimed(keeping.jobs)
+        keeping.jobs.succeed(job, image(), keep=timedelta())
+        assert store.sweep.owned_uploads() == {job.source.file_id}
+        store.sweep.expire()
+        assert store.sweep.owned_uploads() == set()
+
+
+# --- The quota ----------------------------------------------------------------------------------
+
+
+def finished(store: Store, name: str) -> Job:
+    job = claimed(store.jobs, name)
+    store.jobs.succeed(job, image(), keep=timedelta(days=1))
+    time.sleep(0.01)  # which of them ended first is told by milliseconds
+    return found(store.jobs, job)
+
+
+def test_within_the_quota_nothing_is_let_go(store: Store) -> None:
+    finished(store, "photo.png")
+    assert store.sweep.make_room(image().bytes) == 0
+
+
+def test_beyond_the_quota_the_oldest_results_go_and_no_more_than_have_to(store: Store) -> None:
+    jobs = [finished(store, f"{number}.png") for number in range(4)]
+    waiting = created(store.jobs, "waiting.png")  # its upload counts, and stays
+    assert store.sweep.make_room(3 * image().bytes) == 2
+    assert [found(store.jobs, job).expired for job in jobs] == [True, True, False, False]
+    assert found(store.jobs, waiting) == waiting
+    assert store.sweep.make_room(3 * image().bytes) == 0
+    assert store.sweep.make_room(0) == 2
+
+
+def test_a_result_that_several_names_share_counts_once_and_goes_for_all_of_them(store: Store) -> None:
+    first = finished(store, "photo.png")
+    copy = store.jobs.create_finished(first.copy_for("copy.png"), keep=timedelta(days=1))
+    assert store.sweep.make_room(image().bytes) == 0
+    assert store.sweep.make_room(0) == 2
+    assert found(store.jobs, copy).expired

@@ -32,6 +32,7 @@ WRONG = [
     ("MAX_OUTPUT_PIXELS", "many", "pixels"),
     ("RESULT_TTL", "0", "Seconds"),
     ("TASK_TTL", "1.5", "Seconds"),
+    ("GRACE_SECONDS", "29", "30 to 2592000"),
     ("LEASE_SECONDS", "2", "3 to 3600"),
     ("SWEEP_SECONDS", "0", "1 to 3600"),
     ("MAX_ATTEMPTS", "0", "worker_lost"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,14 +21,13 @@ def new_job(name: str) -> Job:
 
 
 def finished_job(name: str, seconds: float) -> Job:
-    done = replace(new_job(name), result=new_job(name).source).copy_for(name, keep=timedelta(hours=1))
+    done = replace(new_job(name), result=new_job(name).source).copy_for(name)
     began = datetime.now(UTC) - timedelta(seconds=seconds)
     return replace(done, status="SUCCESS", attempt=1, started_at=began, finished_at=datetime.now(UTC))
 
 
 def test_without_history_there_is_a_first_guess(store: Store) -> None:
-    job = new_job("first.png")
-    store.jobs.create(job)
+    job = store.jobs.create(new_job("first.png"))
     estimate = Estimator(store.jobs).of(job)
     assert estimate.position == 1
     assert estimate.seconds_left == FIRST_GUESS
@@ -36,19 +36,17 @@ def test_without_history_there_is_a_first_guess(store: Store) -> None:
 def test_the_queue_and_the_pace_of_late_decide(store: Store) -> None:
     for number in range(3):
         store.jobs.create(finished_job(f"done-{number}.png", seconds=10))
-    now = datetime.now(UTC)
-    jobs = [replace(new_job(f"waiting-{n}.png"), created_at=now + timedelta(seconds=n)) for n in range(4)]
-    for job in jobs:
-        store.jobs.create(job)
-    estimate = Estimator(store.jobs).of(jobs[3])
+    for number in range(3):
+        store.jobs.create(new_job(f"waiting-{number}.png"))
+    time.sleep(0.01)  # the place in the queue is by milliseconds
+    estimate = Estimator(store.jobs).of(store.jobs.create(new_job("last.png")))
     assert estimate.position == 4
     assert 39 < estimate.seconds_left < 41
     assert estimate.retry_after in (40, 41)
 
 
 def test_a_task_under_way_is_judged_by_its_own_progress(store: Store) -> None:
-    job = new_job("running.png")
-    store.jobs.create(job)
+    job = store.jobs.create(new_job("running.png"))
     claimed = store.jobs.claim(job.id)
     assert claimed is not None
     began = datetime.now(UTC) - timedelta(seconds=30)
@@ -59,6 +57,5 @@ def test_a_task_under_way_is_judged_by_its_own_progress(store: Store) -> None:
 
 def test_retry_after_stays_within_a_minute(store: Store) -> None:
     store.jobs.create(finished_job("slow.png", seconds=4000))
-    job = new_job("next.png")
-    store.jobs.create(job)
+    job = store.jobs.create(new_job("next.png"))
     assert Estimator(store.jobs).of(job).retry_after == LONGEST

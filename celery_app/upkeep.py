@@ -1,0 +1,74 @@
+"""Upkeep: the sweep, which looks after jobs every few seconds, and the clean-up, which removes what nobody needs.
+
+Both may be run at any time, by anybody, as often as wanted, and by several at once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from celery_app import BrokerUnavailable, queue_length, send_upscale
+from mongo import Store
+from utils.settings import Settings
+from utils.temp_folder import remove_abandoned
+
+log = structlog.get_logger()
+
+
+def sweep(store: Store, settings: Settings) -> dict[str, int]:
+    """Hand on what dead workers left, send what Redis lost, let go of what is over. What was done, in numbers.
+
+    Raises:
+        StoreUnavailable: the rest is left to the next sweep.
+    """
+    lost = store.sweep.hand_on_lost()
+    quota = settings.store_quota_bytes
+    counts = {
+        "handed_on": lost.handed_on,
+        "failed": lost.failed,
+        "expired": store.sweep.expire(),
+        "let_go": store.sweep.make_room(quota) if quota else 0,
+        "sent_again": _send_waiting(store),
+    }
+    _tell("swept", counts)
+    return counts
+
+
+def clean_up(store: Store, settings: Settings) -> dict[str, int]:
+    """Remove what belongs to nobody: bytes in MongoDB, files on this machine, and what ended long ago.
+
+    Raises:
+        StoreUnavailable: the rest is left to the next clean-up.
+    """
+    kept = timedelta(seconds=settings.task_ttl)
+    counts = {
+        "uploads": store.uploads.remove_unowned(store.sweep.owned_uploads()),
+        "results": store.results.remove_unowned(store.sweep.owned_results()),
+        "particulars": store.particulars.remove_left_over(),
+        "temp_folders": remove_abandoned(),
+        "tasks": store.sweep.forget(kept),
+        "batches": store.batches.forget(kept),
+    }
+    _tell("cleaned up", counts)
+    return counts
+
+
+def _send_waiting(store: Store) -> int:
+    """Send the waiting jobs that no message stands for. How many."""
+    sent = 0
+    try:
+        for job_id in store.sweep.unsent(queue_length()):
+            send_upscale(job_id)
+            store.jobs.mark_sent(job_id)
+            sent += 1
+    except BrokerUnavailable as error:
+        log.warning("sweep could not send", reason=str(error))
+    return sent
+
+
+def _tell(what: str, counts: dict[str, int]) -> None:
+    """One line a round, of what there was to do."""
+    if done := {name: count for name, count in counts.items() if count}:
+        log.info(what, **done)
