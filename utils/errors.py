@@ -146,6 +146,12 @@ class MethodNotAllowed(ServiceError):
     code, status, title = "method_not_allowed", 405, "This method is not allowed here"
 
 
+class UpgradeRequired(ServiceError):
+    """The address speaks WebSocket alone, and the request does not ask for one."""
+
+    code, status, title = "upgrade_required", 426, "A WebSocket is needed here"
+
+
 class ForeignOrigin(ServiceError):
     """A page of another site tried to open a WebSocket here."""
 
@@ -294,3 +300,21 @@ class StoreFull(ServiceError):
     """The store has no room for another picture."""
 
     code, status, title = "store_full", 507, "The store is full"
+
+
+KINDS: tuple[type[ServiceError], ...] = (ServiceError, *ServiceError.__subclasses__())
+"""Every kind of error there is."""
+
+TASK_ERRORS: tuple[type[ServiceError], ...] = (
+    Undecodable,
+    OutputTooLarge,
+    InvalidParameter,
+    UnknownModel,
+    WeightsUnavailable,
+    WeightsCorrupt,
+    DiskFull,
+    OutOfMemory,
+    WorkerLost,
+    ServiceError,
+)
+"""Those that a failed task may carry."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from views import (
+    api_docs,
     batch_events,
     batches,
     errors,
@@ -20,7 +21,7 @@ from views import (
     upscale,
 )
 
-RESOURCES = (upscale, tasks, batches, batch_events, events, processed, particulars, models, health, pages)
+RESOURCES = (upscale, tasks, batches, batch_events, events, processed, particulars, models, health, api_docs, pages)
 
 
 def register(app: Flask) -> None:

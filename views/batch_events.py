@@ -14,10 +14,13 @@ from flask import Blueprint, Response, current_app, request
 from mongo.batches import Batch
 from mongo.jobs import Job
 from mongo.task_document import task_document
+from utils.errors import TooManyStreams, UnknownBatch
 from views.batches import batch_document, find_batch, summary
 from views.context import context
-from views.events import HEARTBEAT, Event, Kind, event_stream
+from views.events import HEARTBEAT, LAST_EVENT_ID, NOTHING_NEW, Event, Kind, event_stream, stream_answer
 from views.lookout import Watch
+from views.openapi import examples
+from views.openapi.operations import operation
 
 blueprint = Blueprint("batch_events", __name__)
 
@@ -25,6 +28,16 @@ END = "end"  # the id of the last event
 
 
 @blueprint.get("/batches/<batch_id>/events")
+@operation(
+    "follow_batch",
+    "Batches",
+    stream_answer(
+        "the batch; in `progress` without its files, and with the one that changed as `task`,", examples.BATCH_STREAM
+    ),
+    NOTHING_NEW,
+    errors=[UnknownBatch, TooManyStreams],
+    parameters=[LAST_EVENT_ID],
+)
 def batch_events(batch_id: str) -> Response:
     """The batch's events, from its present state to the end of its last task.
 

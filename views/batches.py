@@ -4,32 +4,122 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from http import HTTPStatus
+from typing import Annotated, NotRequired, cast
 
 from flask import Blueprint, Response, jsonify, url_for
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from mongo.batches import REFUSED, Batch, BatchFile
 from mongo.jobs import Job, Status
-from mongo.task_document import rfc3339, task_document
-from utils.errors import NotReady, UnknownBatch
+from mongo.task_document import DOCUMENT, Moment, Path, TaskDocument, rfc3339, task_document
+from utils.errors import InvalidParameter, NotReady, UnknownBatch
 from views.batch_archive import Archive
 from views.context import context, owner
-from views.waiting import asked_wait, wait_for_ends
+from views.errors import ProblemDocument
+from views.openapi import examples, headers
+from views.openapi.operations import Answer, ok, operation
+from views.waiting import WAIT, asked_wait, wait_for_ends
 
 blueprint = Blueprint("batches", __name__)
 
 
+STATUS = (
+    "`PENDING` until a task has begun, then `STARTED`; in the end `SUCCESS` if every picture was made, else `FAILURE`."
+)
+
+
+class RefusedFile(ProblemDocument):
+    """A file of a batch that was not taken, and why."""
+
+    name: str
+    retry_after: NotRequired[int]
+
+
+@with_config(DOCUMENT)
+class Counts(TypedDict):
+    """How many files of a batch stand how; together as many as were sent."""
+
+    PENDING: int
+    STARTED: int
+    SUCCESS: int
+    FAILURE: int
+    REVOKED: int
+    REFUSED: int
+
+
+@with_config(DOCUMENT)
+class BatchLinks(TypedDict):
+    self: Path
+    events: Path
+    zip: Path
+
+
+@with_config(DOCUMENT)
+class BatchSummary(TypedDict):
+    """How a batch stands as a whole."""
+
+    batch_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    status: Annotated[Status, Field(description=STATUS)]
+    progress: Annotated[float, Field(ge=0, le=1, description="The share of the work that is done, by pixels.")]
+    counts: Counts
+    created_at: Moment
+    links: BatchLinks
+
+
+@with_config(DOCUMENT)
+class BatchDocument(BatchSummary):
+    """Several pictures of one request: how they stand, each and all together."""
+
+    tasks: list[TaskDocument | RefusedFile]
+    """For each file, in their order, its task or why it has none."""
+
+
 @blueprint.get("/batches/<batch_id>")
+@operation(
+    "get_batch",
+    "Batches",
+    ok(
+        BatchDocument,
+        "How the batch stands.",
+        headers.CACHE_CONTROL,
+        headers.sometimes(headers.RETRY_AFTER),
+        example=examples.BATCH,
+    ),
+    errors=[UnknownBatch, InvalidParameter],
+    parameters=[WAIT],
+)
 def batch(batch_id: str) -> Response:
-    """How the batch stands. With `?wait=N` the answer waits for the end of all its tasks, N seconds at most."""
+    """How a batch stands.
+
+    With `?wait=N` the answer waits for the end of all its tasks, N seconds at most.
+    """
     seconds = asked_wait()
     found, jobs = find_batch(batch_id)
     return batch_response(found, wait_for_ends(jobs, seconds))
 
 
 @blueprint.get("/batches/<batch_id>.zip")
+@operation(
+    "get_batch_archive",
+    "Batches",
+    Answer(
+        HTTPStatus.OK,
+        "The results, and `manifest.json` that tells what became of each file.",
+        "application/zip",
+        {"type": "string", "format": "binary"},
+        headers=[
+            headers.CONTENT_LENGTH,
+            headers.CONTENT_DISPOSITION,
+            headers.NOSNIFF,
+            headers.CACHE_CONTROL,
+        ],
+    ),
+    errors=[UnknownBatch, NotReady],
+)
 def archive(batch_id: str) -> Response:
-    """All results and a manifest, once every task has ended."""
+    """All results of a batch and a manifest as one archive, once every task has ended."""
     found, jobs = find_batch(batch_id)
     if unfinished := [job for job in jobs if not job.status.is_final]:
         raise NotReady(
@@ -66,13 +156,13 @@ def batch_response(batch: Batch, jobs: Iterable[Job]) -> Response:
     return response
 
 
-def batch_document(batch: Batch, jobs: Iterable[Job]) -> dict[str, Any]:
+def batch_document(batch: Batch, jobs: Iterable[Job]) -> BatchDocument:
     """A batch as callers see it, with a task's document or a problem for each file."""
     by_id = {job.id: job for job in jobs}
-    return summary(batch, by_id.values()) | {"tasks": [_file_document(file, by_id) for file in batch.files]}
+    return {**summary(batch, by_id.values()), "tasks": [_file_document(file, by_id) for file in batch.files]}
 
 
-def summary(batch: Batch, jobs: Iterable[Job]) -> dict[str, Any]:
+def summary(batch: Batch, jobs: Iterable[Job]) -> BatchSummary:
     """How a batch stands as a whole: all but its files.
 
     `counts` is by file, so that its numbers add up to the files that were sent.
@@ -83,7 +173,7 @@ def summary(batch: Batch, jobs: Iterable[Job]) -> dict[str, Any]:
         "batch_id": batch.id,
         "status": _status(counts),
         "progress": _progress(by_id.values()),
-        "counts": {state: counts[state] for state in (*Status, REFUSED)},
+        "counts": cast(Counts, {state: counts[state] for state in (*Status, REFUSED)}),
         "created_at": rfc3339(batch.created_at),
         "links": {
             "self": url_for("batches.batch", batch_id=batch.id),
@@ -109,10 +199,10 @@ def _progress(jobs: Iterable[Job]) -> float:
     return round(sum(pixels * done for pixels, done in weights) / sum(pixels for pixels, _ in weights), 3)
 
 
-def _file_document(file: BatchFile, jobs: Mapping[str, Job]) -> dict[str, Any]:
+def _file_document(file: BatchFile, jobs: Mapping[str, Job]) -> TaskDocument | RefusedFile:
     if file.task_id is None:
-        return {"name": file.name, **(file.error or {})}
-    return task_document(jobs[file.task_id]) | dict(file.remarks)
+        return cast(RefusedFile, {"name": file.name, **(file.error or {})})
+    return cast(TaskDocument, {**task_document(jobs[file.task_id]), **file.remarks})
 
 
 def _retry_after(unfinished: list[Job]) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import structlog
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
@@ -14,14 +16,40 @@ from werkzeug.exceptions import (
     RequestedRangeNotSatisfiable,
     RequestEntityTooLarge,
 )
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from utils import errors
-from utils.errors import ServiceError
+from utils.errors import KINDS, ServiceError
 from views.context import context
 
 log = structlog.get_logger()
 
 MOST_DRAINED = 256 * 1024**2  # bytes
+
+
+@with_config(ConfigDict(use_attribute_docstrings=True))
+class ProblemDocument(TypedDict):
+    """An error (RFC 9457)."""
+
+    type: str
+    """Where the code is explained."""
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    """What is wrong with which value, and what to do."""
+    code: Annotated[str, Field(json_schema_extra={"enum": sorted(kind.code for kind in KINDS)})]
+    """Stable, for programs."""
+    instance: NotRequired[str]
+    """The path that was asked for."""
+    field: NotRequired[str]
+    """The form field, parameter or header at fault."""
+    task_id: NotRequired[str]
+    """The task that it is about."""
+    batch_id: NotRequired[str]
+    progress: NotRequired[float]
+    """With `not_ready`: the share that is done."""
+    files: NotRequired[list[dict[str, Any]]]
+    """With `batch_refused`: a problem for each file, with its `name`."""
 
 
 def register(app: Flask) -> None:
@@ -42,6 +70,10 @@ def answer(error: ServiceError) -> Response:
     response.status_code = error.status
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.UPGRADE_REQUIRED:
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Connection"] = "Upgrade"
+        response.headers["Sec-WebSocket-Version"] = "13"
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
     return response
@@ -83,6 +115,10 @@ def _as_service_error(error: HTTPException) -> ServiceError:
         return errors.MethodNotAllowed(f"{request.method} is not possible on {request.path}. Use {allowed}.")
     if isinstance(error, RequestedRangeNotSatisfiable):
         return errors.RangeNotSatisfiable(f"The picture has {error.length} bytes. Ask for a part within them.")
+    if isinstance(error, WebsocketMismatch) and request.headers.get("Upgrade", "").lower() != "websocket":
+        return errors.UpgradeRequired(
+            f"{request.path} is a WebSocket. Open it as one, or follow a task at GET /tasks/<id>/events."
+        )
     if isinstance(error, NotFound):
         return errors.RouteNotFound(
             f"There is nothing at {request.path}. Pictures go to POST /upscale; results are at GET /processed/<name>."

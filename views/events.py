@@ -7,6 +7,7 @@ carries the whole task, so a client that missed some has missed nothing.
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 from collections import deque
@@ -14,24 +15,29 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, g, request, stream_with_context
-from flask.blueprints import BlueprintSetupState
 from flask_sock import Sock
 from simple_websocket import Server
+from typing_extensions import TypedDict
 
 from mongo.jobs import Job
-from mongo.task_document import task_document
-from utils.errors import ForeignOrigin, StoreUnavailable
+from mongo.task_document import TaskDocument, task_document
+from utils.errors import BadRequest, ForeignOrigin, StoreUnavailable, TooManyStreams, UnknownTask, UpgradeRequired
 from views.context import context, owner
 from views.lookout import News, Watch
+from views.openapi import examples
+from views.openapi.headers import CACHE_CONTROL, UPGRADE
+from views.openapi.operations import Answer, Parameter, operation
 from views.tasks import find_task
 
 blueprint = Blueprint("events", __name__)
 sockets = Sock()
 
+SOCKET = "/ws/notifications"
+WEBSOCKET_KEY = re.compile("[A-Za-z0-9+/]{21}[AQgw]==")
 HEARTBEAT = 15.0  # s; a client that left is noticed by then, and a proxy sees that the connection lives
 RECONNECT_AFTER = 2000  # ms; what EventSource waits before it comes back
 
@@ -42,10 +48,33 @@ LONGEST_MESSAGE = 1024  # bytes; who sends more than that over a WebSocket, whic
 
 Kind = Literal["state", "progress", "end"]
 
+LAST_EVENT_ID = Parameter(
+    "Last-Event-ID", "header", "The `id` of the event that was seen last; browsers send it.", {"type": "string"}
+)
+NOTHING_NEW = Answer(HTTPStatus.NO_CONTENT, "The client has seen the end; an EventSource does not come again.")
 
-@blueprint.record_once
-def _configure_sockets(setup: BlueprintSetupState) -> None:
-    setup.app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": HEARTBEAT, "max_message_size": LONGEST_MESSAGE}
+
+class StreamedEvent(TypedDict):
+    """One event of a stream. `retry` comes before the first: milliseconds to wait before coming back."""
+
+    event: Kind
+    id: str
+    """To be sent as `Last-Event-ID` by who comes back."""
+    data: str
+    """A document in JSON."""
+
+
+def stream_answer(of_what: str, example: str) -> Answer:
+    """The answer that is a stream of events, for the API's description."""
+    return Answer(
+        HTTPStatus.OK,
+        f"Server-sent events: `state` first, `progress` with every change, `end` last. `data` is {of_what} in JSON. "
+        f"A comment comes after {HEARTBEAT:.0f} seconds of silence.",
+        "text/event-stream",
+        StreamedEvent,
+        example,
+        [CACHE_CONTROL],
+    )
 
 
 @dataclass(frozen=True)
@@ -64,6 +93,14 @@ class Event:
 
 
 @blueprint.get("/tasks/<task_id>/events")
+@operation(
+    "follow_task",
+    "Tasks",
+    stream_answer("the whole task", examples.TASK_STREAM),
+    NOTHING_NEW,
+    errors=[UnknownTask, TooManyStreams],
+    parameters=[LAST_EVENT_ID],
+)
 def task_events(task_id: str) -> Response:
     """The task's events, from its present state to its end.
 
@@ -83,13 +120,51 @@ def task_events(task_id: str) -> Response:
 def _refuse_foreign_pages() -> None:
     """Browsers let a page of any site open a WebSocket to any other, and name the page's origin."""
     origin = request.headers.get("Origin")
-    if request.path == "/ws/notifications" and origin and urlsplit(origin).netloc != request.host:
+    if request.path == SOCKET and origin and urlsplit(origin).netloc != request.host:
         raise ForeignOrigin(f"Notifications are for pages of {request.host}, and this one is of {origin}.")
 
 
-@sockets.route("/ws/notifications", bp=blueprint)
+@blueprint.before_request
+def _refuse_a_bad_handshake() -> None:
+    """What RFC 6455 (4.2.1) demands, and the library does not look at."""
+    if request.path != SOCKET:
+        return
+    if request.headers.get("Sec-WebSocket-Version") != "13":
+        raise UpgradeRequired("Of WebSockets there is version 13 here, and that has to be asked for.")
+    if not WEBSOCKET_KEY.fullmatch(request.headers.get("Sec-WebSocket-Key", "")):
+        raise BadRequest("Sec-WebSocket-Key is not 16 bytes in Base64.", field="Sec-WebSocket-Key")
+
+
+@sockets.route(SOCKET, bp=blueprint)
+@operation(
+    "follow_all_tasks",
+    "Tasks",
+    Answer(
+        HTTPStatus.SWITCHING_PROTOCOLS,
+        'A WebSocket. Each message is `{"event": "state" | "progress" | "end", "id": "…", "data": <the task>}`. '
+        "What the client says is not listened to.",
+        headers=[UPGRADE],
+    ),
+    errors=[ForeignOrigin, UpgradeRequired, TooManyStreams],
+    parameters=[
+        Parameter("Upgrade", "header", "RFC 6455.", {"const": "websocket"}, required=True),
+        Parameter("Connection", "header", "RFC 6455.", {"const": "Upgrade"}, required=True),
+        Parameter("Sec-WebSocket-Version", "header", "RFC 6455.", {"const": "13"}, required=True),
+        Parameter(
+            "Sec-WebSocket-Key",
+            "header",
+            "16 bytes in Base64 (RFC 6455).",
+            {"type": "string", "pattern": f"^{WEBSOCKET_KEY.pattern}$"},
+            "dGhlIHNhbXBsZSBub25jZQ==",
+            required=True,
+        ),
+    ],
+)
 def notifications(connection: Server) -> None:
-    """The events of all tasks of one owner: of those that wait or run now, and of those to come."""
+    """The events of all tasks over a WebSocket: of those that wait or run now, and of those to come.
+
+    The tasks of a batch are told of one by one; the batch as a whole has a stream of its own.
+    """
     connection.input_buffer = deque(maxlen=0)  # what a client says is neither asked for nor kept
     with context().lookout.watch_owner(owner()) as watch, suppress(OSError):
         client = _Client(connection.sock)
@@ -147,7 +222,7 @@ def _task(job: Job) -> str:
     return current_app.json.dumps(_document(job))
 
 
-def _document(job: Job) -> dict[str, Any]:
+def _document(job: Job) -> TaskDocument:
     if job.status.is_final:
         return task_document(job)
     try:

@@ -9,9 +9,19 @@ from flask import Response, request
 from mongo.idempotency import StoredAnswer
 from utils.errors import InvalidParameter
 from views.context import context, owner
+from views.openapi.operations import Parameter
 
 KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
 LONGEST_KEY = 255  # characters
+
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    "Of your choice: the same request sent again with the same key is carried out once, and answered as it was then. "
+    "Kept for 24 hours.",
+    {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+    "8e03978e-40d5-43dd-bc93-6894a57f9324",
+)
 
 
 def answered_once(content: str, act: Callable[[], Response]) -> Response:

@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
-from upscaler.catalog import ModelInfo, list_models
+from mongo.task_document import DOCUMENT
+from upscaler.catalog import ModelInfo, Source, list_models
 from views.context import context
+from views.openapi import examples
+from views.openapi.operations import ok, operation
 
 blueprint = Blueprint("models", __name__)
 
 
+@with_config(DOCUMENT)
+class ModelDocument(TypedDict):
+    """A network that can be asked for."""
+
+    name: str
+    default: bool
+    """Whether it is used when a request names none."""
+    description: str
+    scale: Annotated[int, Field(ge=1)]
+    """How many times it enlarges by itself."""
+    denoise: bool
+    """Whether it has the control `denoise`."""
+    licence: str
+    bytes: Annotated[int, Field(ge=0)]
+    source: Source
+    url: str | None
+    """Where it is downloaded from when it is first used."""
+    on_disk: bool
+
+
+@with_config(DOCUMENT)
+class ModelList(TypedDict):
+    """All networks."""
+
+    models: list[ModelDocument]
+
+
 @blueprint.get("/models")
+@operation(
+    "list_models",
+    "Service",
+    ok(ModelList, "The networks, the default one first.", example=examples.MODELS),
+    uses_store=False,
+)
 def models() -> Response:
     """Every model that the form field `model` may name, the default one first."""
     settings = context().settings
@@ -20,7 +58,7 @@ def models() -> Response:
     return jsonify(models=[_model_document(info) for info in found])
 
 
-def _model_document(info: ModelInfo) -> dict[str, Any]:
+def _model_document(info: ModelInfo) -> ModelDocument:
     settings = context().settings
     return {
         "name": info.name,

@@ -3,23 +3,77 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify, request
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
-from mongo.task_document import image_document
+from mongo.task_document import DOCUMENT, Format, Sha256, image_document
 from utils import thumbnails
 from utils.errors import InvalidParameter
 from views.context import context
-from views.processed import absence, finished
+from views.openapi import examples, headers
+from views.openapi.operations import Answer, Parameter, ok, operation
+from views.processed import ABSENCES, IF_NONE_MATCH, NOT_MODIFIED, VALIDATORS, absence, finished
 
 blueprint = Blueprint("particulars", __name__)
 
 USUAL_SIDE = 256  # px
 
 
+@with_config(DOCUMENT)
+class PictureParticulars(TypedDict):
+    """What a picture carries."""
+
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    mode: str
+    format: Format
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+    icc_profile: str | None
+    """The name of its colour profile."""
+    exif: dict[str, Any]
+    """Tags by their names in the standard; bytes as `{"base64": "…"}`."""
+    omitted: list[str]
+    """Names of the tags that were too large to be told."""
+    has_gps: bool
+    """Whether EXIF or XMP tells the place that it was taken at."""
+    dpi: list[float] | None
+    """Across and down."""
+
+
+@with_config(DOCUMENT)
+class MetadataDocument(TypedDict):
+    """What the source and the result of a task carry."""
+
+    name: str
+    task_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    source: PictureParticulars
+    result: PictureParticulars
+
+
+SIZE = Parameter(
+    "size",
+    "query",
+    "Pixels a side, at most.",
+    {"type": "integer", "minimum": thumbnails.SMALLEST, "maximum": thumbnails.LARGEST, "default": USUAL_SIDE},
+    128,
+)
+
+
 @blueprint.get("/processed/<name>/metadata")
+@operation(
+    "get_metadata",
+    "Results",
+    ok(MetadataDocument, "What source and result carry.", *VALIDATORS, example=examples.METADATA),
+    NOT_MODIFIED,
+    errors=ABSENCES,
+    parameters=[IF_NONE_MATCH],
+)
 def metadata(name: str) -> Response:
-    """Format, size, mode, profile, EXIF tags, place and resolution, of the source and of the result."""
+    """What a picture carries: format, size, mode, profile, EXIF tags, place and resolution, of source and result."""
     job, result, file_id = finished(name)
     told = context().store.particulars.descriptions(file_id)
     if told is None:
@@ -35,8 +89,22 @@ def metadata(name: str) -> Response:
 
 
 @blueprint.get("/processed/<name>/thumbnail")
+@operation(
+    "get_thumbnail",
+    "Results",
+    Answer(
+        HTTPStatus.OK,
+        "The thumbnail.",
+        "image/webp",
+        {"type": "string", "format": "binary"},
+        headers=[*VALIDATORS, headers.NOSNIFF],
+    ),
+    NOT_MODIFIED,
+    errors=[*ABSENCES, InvalidParameter],
+    parameters=[SIZE, IF_NONE_MATCH],
+)
 def thumbnail(name: str) -> Response:
-    """The result made small: at most `size` pixels a side, never enlarged, as WebP in sRGB."""
+    """The result in small: at most `size` pixels a side, never enlarged, as WebP in sRGB."""
     side = _side(request.args.get("size", str(USUAL_SIDE)))
     job, result, file_id = finished(name)
     response = Response(mimetype="image/webp")

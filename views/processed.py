@@ -13,8 +13,10 @@ from gridfs import GridOut
 from werkzeug.wsgi import FileWrapper
 
 from mongo.jobs import Job, Status, StoredImage
-from utils.errors import Expired, NotReady, ProcessingFailed, ServiceError, UnknownName
+from utils.errors import Expired, NotReady, ProcessingFailed, RangeNotSatisfiable, ServiceError, UnknownName
 from views.context import context, owner
+from views.openapi import headers
+from views.openapi.operations import Answer, Parameter, operation
 from views.picture_names import canonical
 
 blueprint = Blueprint("processed", __name__)
@@ -22,10 +24,47 @@ blueprint = Blueprint("processed", __name__)
 BLOCK_BYTES = 256 * 1024
 EXTENSIONS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
 
+ABSENCES = (UnknownName, NotReady, ProcessingFailed, Expired)
+"""Why there may be no picture."""
+
+VALIDATORS = [headers.ETAG, headers.CACHE_CONTROL]
+NOT_MODIFIED = Answer(HTTPStatus.NOT_MODIFIED, "The caller has it already.", headers=VALIDATORS)
+IF_NONE_MATCH = Parameter("If-None-Match", "header", "The `ETag` that the caller has.", {"type": "string"})
+
+PICTURE_HEADERS = [
+    *VALIDATORS,
+    headers.LAST_MODIFIED,
+    headers.ACCEPT_RANGES,
+    headers.CONTENT_LENGTH,
+    headers.CONTENT_DISPOSITION,
+    headers.REPR_DIGEST,
+    headers.NOSNIFF,
+]
+PICTURE = {"type": "string", "format": "binary"}
+
 
 @blueprint.get("/processed/<name>")
+@operation(
+    "get_result",
+    "Results",
+    Answer(HTTPStatus.OK, "The picture.", "image/*", PICTURE, headers=PICTURE_HEADERS),
+    Answer(
+        HTTPStatus.PARTIAL_CONTENT,
+        "The part that was asked for.",
+        "image/*",
+        PICTURE,
+        headers=[*PICTURE_HEADERS, headers.CONTENT_RANGE],
+    ),
+    NOT_MODIFIED,
+    errors=[*ABSENCES, RangeNotSatisfiable],
+    parameters=[
+        IF_NONE_MATCH,
+        Parameter("Range", "header", "One part of the picture (RFC 9110, 14.2).", {"type": "string"}, "bytes=0-1023"),
+    ],
+    head=True,
+)
 def processed(name: str) -> Response:
-    """The picture that was made under `name`, whole or the asked-for range."""
+    """The picture that was made under a name, whole or a part of it."""
     job, result, file_id = finished(name)
     file = context().store.results.open(file_id)
     if file is None:
@@ -34,8 +73,9 @@ def processed(name: str) -> Response:
 
 
 @blueprint.delete("/processed/<name>")
+@operation("delete_result", "Results", Answer(HTTPStatus.NO_CONTENT, "It is gone."), errors=ABSENCES)
 def delete(name: str) -> Response:
-    """Delete the finished picture; the name is free at once."""
+    """Delete a finished picture; its name is free at once."""
     job = _latest(name)
     if not context().store.jobs.let_go(job):
         raise absence(job)

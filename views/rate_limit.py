@@ -24,7 +24,7 @@ from utils.redis_server import open_redis
 from utils.settings import Settings
 from views.context import context_of, owner
 
-NOT_COUNTED = ("health", "pages", None)  # blueprints; None is the files of the pages, and what is not found
+NOT_COUNTED = ("health", "pages", "api_docs", None)  # blueprints; None is the files of the pages, and what is not found
 KEYS = "upscaler:rate"
 PAUSE = 5.0  # s; so long nothing is counted after Redis failed to answer, or each request would wait for it
 PATIENCE = 0.5  # s for Redis to answer
@@ -67,6 +67,11 @@ class RateLimiter:
         return Standing(window.remaining, max(1, math.ceil(window.reset_time - time.time())), not is_within)
 
 
+def is_counted(blueprint: str | None) -> bool:
+    """Whether requests for the views of that blueprint count."""
+    return blueprint not in NOT_COUNTED
+
+
 def register(app: Flask) -> None:
     """Hold every owner to RATE_LIMIT, if it is set."""
     settings = context_of(app).settings
@@ -77,7 +82,7 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def _count() -> None:
-        if request.blueprint in NOT_COUNTED:
+        if not is_counted(request.blueprint):
             return
         g.standing = standing = limiter.count(owner())
         if standing and standing.is_exceeded:

@@ -3,34 +3,88 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request, url_for
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from mongo.job_store import Position
 from mongo.jobs import Job, Status
-from mongo.task_document import task_document
+from mongo.task_document import DOCUMENT, Path, TaskDocument, task_document
 from utils.errors import AlreadyEnded, InvalidParameter, UnknownTask
 from views.context import context, owner
-from views.waiting import asked_wait, wait_for_end
+from views.openapi import examples
+from views.openapi.headers import CACHE_CONTROL, RETRY_AFTER, sometimes
+from views.openapi.operations import Parameter, ok, operation
+from views.waiting import WAIT, asked_wait, wait_for_end
 
 blueprint = Blueprint("tasks", __name__)
 
 PAGE, LARGEST_PAGE = 50, 500  # tasks in one answer of GET /tasks
 
 
+@with_config(DOCUMENT)
+class TaskPage(TypedDict):
+    """Some of the tasks, newest first."""
+
+    tasks: list[TaskDocument]
+    next: Path | None
+    """Where the next page is; null on the last."""
+
+
+FILTERS = [
+    Parameter("status", "query", "Only tasks in this state.", {"type": "string", "enum": list(Status)}),
+    Parameter("name", "query", "Only tasks of this name.", {"type": "string"}, "photo.jpg"),
+    Parameter(
+        "limit",
+        "query",
+        "How many at most.",
+        {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE},
+    ),
+    Parameter("cursor", "query", "Where to go on; part of `next`.", {"type": "string", "format": "cursor"}),
+]
+
+
 @blueprint.get("/tasks/<task_id>")
+@operation(
+    "get_task",
+    "Tasks",
+    ok(
+        TaskDocument,
+        "How the task stands.",
+        CACHE_CONTROL,
+        sometimes(RETRY_AFTER),
+        example=examples.TASK,
+        links={"get_result": {"name": "$response.body#/name"}, "get_metadata": {"name": "$response.body#/name"}},
+    ),
+    errors=[UnknownTask, InvalidParameter],
+    parameters=[WAIT],
+)
 def task(task_id: str) -> Response:
-    """The task's state: one read of MongoDB. With `?wait=N` the answer waits for the task's end, N seconds at most."""
+    """How a task stands.
+
+    With `?wait=N` the answer waits for the task's end, N seconds at most. `Retry-After` says when to ask again.
+    """
     g.task_id = task_id
     seconds = asked_wait()
     return task_response(wait_for_end(find_task(task_id), seconds))
 
 
 @blueprint.delete("/tasks/<task_id>")
+@operation(
+    "cancel_task",
+    "Tasks",
+    ok(TaskDocument, "It is cancelled: `REVOKED`.", CACHE_CONTROL),
+    errors=[UnknownTask, AlreadyEnded],
+)
 def cancel(task_id: str) -> Response:
-    """Cancel a task that waits or runs; its name is free at once, and a worker stops at its next tile."""
+    """Cancel a task that waits or runs.
+
+    Its name is free at once, and a worker stops at its next tile. The task itself can still be asked for.
+    """
     g.task_id = task_id
     if cancelled := context().store.jobs.cancel(owner(), task_id):
         return task_response(cancelled)
@@ -39,6 +93,13 @@ def cancel(task_id: str) -> Response:
 
 
 @blueprint.get("/tasks")
+@operation(
+    "list_tasks",
+    "Tasks",
+    ok(TaskPage, "A page of tasks.", CACHE_CONTROL, example={"tasks": [examples.TASK], "next": None}),
+    errors=[InvalidParameter],
+    parameters=FILTERS,
+)
 def tasks() -> Response:
     """The tasks, newest first, a page at a time."""
     limit = _limit(request.args.get("limit", str(PAGE)))
@@ -49,7 +110,7 @@ def tasks() -> Response:
         raise InvalidParameter(f"status={wanted['status']!r} is not valid: it can be {allowed}.", field="status")
     found = context().store.jobs.newest(owner(), wanted, limit + 1, before)
     page = found[:limit]
-    document: dict[str, Any] = {"tasks": [task_document(job) for job in page], "next": None}
+    document: TaskPage = {"tasks": [task_document(job) for job in page], "next": None}
     if len(found) > limit:
         document["next"] = url_for("tasks.tasks", **wanted, limit=limit, cursor=_cursor(page[-1]))
     return _uncached(document)
@@ -62,14 +123,14 @@ def task_response(job: Job, **members: Any) -> Response:
         members: more members of the document.
     """
     if job.status.is_final:
-        return _uncached(task_document(job) | members)
+        return _uncached({**task_document(job), **members})
     estimate = context().estimator.of(job)
-    response = _uncached(task_document(job, estimate.position, estimate.eta) | members)
+    response = _uncached({**task_document(job, estimate.position, estimate.eta), **members})
     response.headers["Retry-After"] = str(estimate.retry_after)
     return response
 
 
-def _uncached(document: dict[str, Any]) -> Response:
+def _uncached(document: Mapping[str, Any]) -> Response:
     response = jsonify(document)
     response.headers["Cache-Control"] = "no-store"
     return response

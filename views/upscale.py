@@ -9,24 +9,108 @@ from flask import Blueprint, Response, g, url_for
 
 from mongo.batches import Batch, BatchFile
 from mongo.jobs import Job, Status
-from utils.errors import BatchRefused, QueueFull, ServiceError, StoreFull, StoreUnavailable
-from views.batches import batch_response
+from mongo.task_document import TaskDocument
+from utils.errors import (
+    AnimatedImage,
+    BatchRefused,
+    EmptyImage,
+    InvalidName,
+    InvalidParameter,
+    KeyInFlight,
+    KeyReused,
+    MissingImage,
+    NameConflict,
+    OutputTooLarge,
+    QueueFull,
+    ServiceError,
+    StoreFull,
+    StoreUnavailable,
+    TooManyBytes,
+    TooManyPixels,
+    Undecodable,
+    UnknownModel,
+    UnsupportedFormat,
+)
+from views.batches import BatchDocument, batch_response
 from views.context import context, owner
 from views.errors import problem
-from views.idempotency import answered_once
+from views.idempotency import IDEMPOTENCY_KEY, answered_once
 from views.intake import take_in
+from views.openapi import examples
+from views.openapi.form import upload_form
+from views.openapi.headers import CACHE_CONTROL, LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER, sometimes
+from views.openapi.operations import JSON, Answer, operation
 from views.tasks import task_response
 from views.upload_form import Refusal, Upload, digest, read_uploads
-from views.waiting import preferred_wait, wait_for_end, wait_for_ends
+from views.waiting import PREFER, preferred_wait, wait_for_end, wait_for_ends
 
 blueprint = Blueprint("upscale", __name__)
 
 
-@blueprint.post("/upscale")
-def upscale() -> Response:
-    """Make a task of the picture in the multipart field `image`, or name the task that it has already.
+TASK_LINKS = {
+    **{name: {"task_id": "$response.body#/task_id"} for name in ("get_task", "cancel_task", "follow_task")},
+    **{name: {"batch_id": "$response.body#/batch_id"} for name in ("get_batch", "follow_batch", "get_batch_archive")},
+}
+RESULT_LINKS = {
+    name: {"name": "$response.body#/name"} for name in ("get_result", "delete_result", "get_metadata", "get_thumbnail")
+}
+FILE_ERRORS = (
+    EmptyImage,
+    UnsupportedFormat,
+    AnimatedImage,
+    Undecodable,
+    InvalidName,
+    TooManyBytes,
+    TooManyPixels,
+    OutputTooLarge,
+)
 
-    Several pictures make a batch.
+
+@blueprint.post("/upscale")
+@operation(
+    "upscale",
+    "Upload",
+    Answer(
+        HTTPStatus.OK,
+        "There is nothing to wait for: the name has a finished picture already (`duplicate`), or the task has ended "
+        "within the time that `Prefer: wait` allows, or the result of an equal request is reused.",
+        JSON,
+        TaskDocument | BatchDocument,
+        examples.TASK,
+        [LOCATION, sometimes(CACHE_CONTROL), PREFERENCE_APPLIED, REPLAYED],
+        TASK_LINKS | RESULT_LINKS,
+    ),
+    Answer(
+        HTTPStatus.ACCEPTED,
+        "The task to follow: a new one, or the one that the name has already (`duplicate`). "
+        "Of several pictures, their batch.",
+        JSON,
+        TaskDocument | BatchDocument,
+        examples.WAITING,
+        [LOCATION, RETRY_AFTER, sometimes(CACHE_CONTROL), REPLAYED],
+        TASK_LINKS,
+    ),
+    errors=[
+        MissingImage,
+        *FILE_ERRORS,
+        InvalidParameter,
+        UnknownModel,
+        NameConflict,
+        QueueFull,
+        StoreFull,
+        BatchRefused,
+        KeyReused,
+        KeyInFlight,
+    ],
+    parameters=[PREFER, IDEMPOTENCY_KEY],
+    form=upload_form,
+)
+def upscale() -> Response:
+    """Send a picture to be upscaled.
+
+    It becomes a task, to be followed; a name that has a current task already is answered with that one, see
+    `on_conflict`. Several `image` parts make a batch: the other fields hold for each, and each is taken or refused by
+    itself.
     """
     uploads = read_uploads(context().settings)
     if isinstance(uploads, Upload):
@@ -84,11 +168,12 @@ def _answer_many(uploads: list[Upload | Refusal]) -> Response:
 
 
 def _reason(files: list[BatchFile], errors: list[ServiceError]) -> ServiceError:
-    """Why nothing was taken: for want of room, which may be there later, or because of the files."""
+    """Why nothing was taken: for want of room, which may be there later, because of the names, or of the files."""
     for error in errors:
         if isinstance(error, QueueFull | StoreFull):
             return error
-    return BatchRefused(
+    kind = NameConflict if all(isinstance(error, NameConflict) for error in errors) else BatchRefused
+    return kind(
         f"None of the {len(files)} pictures can be taken. `files` says why, for each of them.",
         files=[{"name": file.name, **(file.error or {})} for file in files],
     )

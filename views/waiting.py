@@ -12,9 +12,25 @@ from werkzeug.http import parse_dict_header
 from mongo.jobs import Job
 from utils.errors import InvalidParameter, TooManyStreams
 from views.context import context
+from views.openapi.operations import Parameter
 
 LONGEST_WAIT = 60  # s; less than proxies wait for an answer
 LONGEST_NUMBER = 9  # digits; what is longer is no time to wait
+
+WAIT = Parameter(
+    "wait",
+    "query",
+    "Seconds to wait for the end, at most.",
+    {"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT, "default": 0},
+    30,
+)
+PREFER = Parameter(
+    "Prefer",
+    "header",
+    f"`wait=N`: wait for the end, N seconds at most ({LONGEST_WAIT} if it is more) (RFC 7240).",
+    {"type": "string"},
+    "wait=30",
+)
 
 
 def wait_for_end(job: Job, seconds: float) -> Job:

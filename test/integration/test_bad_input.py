@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import socket
 import tempfile
 import zlib
 from collections import Counter
@@ -134,6 +136,17 @@ def test_too_many_bytes_are_refused_without_a_declared_length_too(service: Servi
     except requests.ConnectionError:
         return  # refused in the middle of the upload, which is an answer too; nothing_stays looks at the rest
     problem(answer, 413, "too_many_bytes")
+
+
+@pytest.mark.parametrize("path", [f"/tasks?name={'a' * 9000}", "/tasks?name=a b"])
+def test_a_request_that_the_web_server_cannot_read_is_a_problem_too(service: Service, path: str) -> None:
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["code"] == "bad_request"
 
 
 @pytest.mark.parametrize(

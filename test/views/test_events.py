@@ -336,5 +336,21 @@ def test_pages_of_other_sites_get_no_notifications(service: Service) -> None:
 
 def test_notifications_without_a_websocket_are_refused(service: Service) -> None:
     answer = service.get("/ws/notifications")
-    assert answer.status_code == 400
-    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.status_code == 426
+    assert answer.headers["Upgrade"] == "websocket"
+    assert answer.json()["code"] == "upgrade_required"
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status", "code"),
+    [
+        ("Sec-WebSocket-Version", "8", 426, "upgrade_required"),
+        ("Sec-WebSocket-Version", None, 426, "upgrade_required"),
+        ("Sec-WebSocket-Key", "too short", 400, "bad_request"),
+        ("Sec-WebSocket-Key", None, 400, "bad_request"),
+    ],
+)
+def test_a_bad_handshake_is_refused(service: Service, header: str, value: str | None, status: int, code: str) -> None:
+    answer = service.get("/ws/notifications", headers={**UPGRADE, header: value})
+    assert answer.status_code == status
+    assert answer.json()["code"] == code

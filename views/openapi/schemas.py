@@ -1,0 +1,32 @@
+"""Types of Python as JSON Schemas, by pydantic: those that have a name become components of the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apispec import APISpec
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without the titles that pydantic makes of the names of members: "Task Id" says no more than `task_id`."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def schema_of(body: Any, spec: APISpec) -> Mapping[str, Any]:
+    """The schema of a type, whose named parts are components of `spec` from then on; a schema is returned as it is."""
+    if isinstance(body, Mapping):
+        return body
+    schemas, definitions = TypeAdapter.json_schemas(
+        [("body", "serialization", TypeAdapter(body))],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Untitled,
+    )
+    for name, schema in definitions.get("$defs", {}).items():
+        if name not in spec.components.schemas:
+            spec.components.schema(name, schema)
+    return schemas["body", "serialization"]
