@@ -8,6 +8,7 @@ from typing import Self
 
 import structlog
 
+from celery_app import stopping
 from mongo.job_store import JobStore
 from mongo.jobs import Job, StaleAttempt
 from utils.errors import StoreUnavailable
@@ -20,8 +21,8 @@ INTERVAL = 1.0  # s; so fresh is the progress, and so soon is a cancel noticed
 class Heartbeat:
     """Renews the lease of `job` from a thread, so that a long decode or download does not lose it.
 
-    Use as a context manager, and give `beat.progress` to whatever does the work: it raises
-    StaleAttempt at the next tile once the job was cancelled or handed on.
+    Use as a context manager, and give `beat.progress` to whatever does the work: it raises at the next tile
+    once the job was cancelled or handed on, or this worker has to stop.
     """
 
     def __init__(self, jobs: JobStore, job: Job) -> None:
@@ -47,7 +48,9 @@ class Heartbeat:
 
         Raises:
             StaleAttempt: stop here.
+            Stopping: likewise, and hand the job back.
         """
+        stopping.check()
         self._progress = fraction
         if self._stale is not None:
             raise self._stale

@@ -6,22 +6,25 @@ import errno
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import BinaryIO
 
 import structlog
 
+from celery_app import BrokerUnavailable, send_upscale
 from celery_app.heartbeat import Heartbeat
+from celery_app.stopping import Stopping
 from celery_app.thumbnails import make_thumbnails
 from celery_app.worker import Worker
 from mongo.jobs import Job, StaleAttempt, StoredImage
 from mongo.particulars import Descriptions
 from upscaler.catalog import find_model
 from upscaler.sizes import output_size
+from utils.decoder import DecoderLost
 from utils.errors import DiskFull, OutOfMemory, ServiceError, StoreUnavailable, Undecodable
-from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, decode, open_writer, read_metadata
+from utils.image_files import DEFAULT_QUALITY, OutputFormat, Picture, open_writer, read_metadata
 from utils.image_formats.description import describe
 from utils.image_formats.metadata import Metadata
 from utils.image_formats.strip_writer import Layout, Pixels
@@ -54,6 +57,10 @@ def _make_and_end(worker: Worker, job: Job) -> None:
             result = _make(worker, job, beat)
     except (StaleAttempt, StoreUnavailable):
         raise
+    except Stopping:
+        _hand_back(worker, job)
+    except DecoderLost as lost:
+        _try_again(worker, job, lost.error)
     except Exception as error:
         _fail(worker, job, _honest(error))
     else:
@@ -69,7 +76,7 @@ def _honest(error: Exception) -> ServiceError:
     """
     if isinstance(error, ServiceError):
         return error
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return OutOfMemory("There was not enough memory for this picture. Send a smaller one.")
     if isinstance(error, OSError) and error.errno in DISK_FULL_ERRORS:
         return DiskFull("The worker's disk has no room for the result. Send a smaller picture, or try again later.")
@@ -114,7 +121,7 @@ def _decode(worker: Worker, job: Job) -> Picture:
         except FileNotFoundError:
             raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
         source.flush()
-        return decode(f"/dev/fd/{source.fileno()}")
+        return worker.decoder.decode(source)
 
 
 def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat: Heartbeat) -> Pixels:
@@ -172,6 +179,30 @@ def _fail(worker: Worker, job: Job, error: ServiceError) -> None:
     worker.store.jobs.fail(job, error)
     log.warning("task failed", code=error.code, reason=error.detail)
     _delete_source(worker, job)
+
+
+def _hand_back(worker: Worker, job: Job) -> None:
+    """This worker has to stop: let another have the job."""
+    worker.store.jobs.hand_back(job)
+    log.info("task handed back: the worker stops")
+    _send(worker, job)
+
+
+def _try_again(worker: Worker, job: Job, error: ServiceError) -> None:
+    """Let somebody try again what perhaps was not the picture's fault: processes are also killed for want of memory."""
+    if worker.store.jobs.try_again(job, error):
+        log.warning("task to be tried again", reason=error.detail)
+        _send(worker, job)
+    else:
+        log.warning("task failed", code=error.code, reason=error.detail)
+        _delete_source(worker, job)
+
+
+def _send(worker: Worker, job: Job) -> None:
+    """Without this, the sweep would: seconds later."""
+    with suppress(BrokerUnavailable):
+        send_upscale(job.id)
+        worker.store.jobs.mark_sent(job.id)
 
 
 def _delete_source(worker: Worker, job: Job) -> None:

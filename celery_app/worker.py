@@ -1,4 +1,4 @@
-"""What a worker process holds from one task to the next: its connection to the store and its loaded networks."""
+"""What a worker process holds from one task to the next: its connection to the store, networks and decoder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from celery_app.courier import Courier
 from mongo import Store, open_store
 from upscaler.catalog import find_model
 from upscaler.engine_cache import EngineCache
+from utils.decoder import Decoder
 from utils.errors import ServiceError
 from utils.processes import end_with_parent
 from utils.settings import Settings, load_settings
@@ -29,6 +30,7 @@ class Worker:
     settings: Settings
     store: Store
     engines: EngineCache
+    decoder: Decoder
 
 
 @cache
@@ -36,7 +38,7 @@ def the_worker() -> Worker:
     """This process's own. Made on first use, which is after the fork: neither PyMongo nor CUDA survives one."""
     settings = load_settings()
     engines = EngineCache(settings.models_folder, settings.device, settings.precision)
-    return Worker(settings, open_store(settings, Announcer(settings)), engines)
+    return Worker(settings, open_store(settings, Announcer(settings)), engines, Decoder.of_settings(settings))
 
 
 @worker_init.connect
@@ -51,6 +53,12 @@ def _deliver_callbacks(**_: Any) -> None:
     worker = the_worker()
     if secret := worker.settings.webhook_secret:
         Courier(worker.store, secret, worker.settings.webhook_allow_private).start()
+
+
+@worker_process_init.connect
+def _start_decoder(**_: Any) -> None:
+    """So that it makes itself ready while the model is loaded."""
+    the_worker().decoder.start()
 
 
 @worker_process_init.connect

@@ -32,8 +32,10 @@ __all__ = [
     "Picture",
     "check_fits",
     "decode",
+    "decode_pixels",
     "encode",
     "open_writer",
+    "picture_of",
     "read_metadata",
 ]
 
@@ -77,22 +79,34 @@ def decode(path: Path | str) -> Picture:
         OutOfMemory: the pixels do not fit into memory.
     """
     with open(path, "rb") as stream:
-        header = read_header(stream)
-        with _coded_errors(header.format):
-            pixels, metadata = _read_png(stream, header) if header.format == "PNG" else _read_jpeg(stream, header)
-            pixels = _upright(pixels, header.orientation)
+        return picture_of(stream, decode_pixels(stream))
+
+
+def decode_pixels(stream: BinaryIO) -> Pixels:
+    """The pixels of a PNG or JPEG, upright: the part of `decode` that C libraries do. Raises what that does."""
+    header = read_header(stream)
+    with _coded_errors(header.format):
+        return _upright(_read_pixels(stream, header), header.orientation)
+
+
+def picture_of(stream: BinaryIO, pixels: Pixels) -> Picture:
+    """The picture of a file whose pixels were decoded. Raises what `decode` does."""
+    header = read_header(stream)
+    with _coded_errors(header.format):
+        metadata = read_png_metadata(stream) if header.format == "PNG" else _read_jpeg_metadata(stream)
     return Picture(pixels, _fitting(metadata, pixels, header.mode), metadata, header.format, header.mode)
 
 
-def _read_png(stream: BinaryIO, header: ImageHeader) -> tuple[Pixels, Metadata]:
-    return png_reader.read_pixels(stream, header.mode), read_png_metadata(stream)
-
-
-def _read_jpeg(stream: BinaryIO, header: ImageHeader) -> tuple[Pixels, Metadata]:
+def _read_pixels(stream: BinaryIO, header: ImageHeader) -> Pixels:
+    if header.format == "PNG":
+        return png_reader.read_pixels(stream, header.mode)
     segments = list(jpeg_segments.walk(stream))
-    metadata = read_jpeg_metadata(segments)
-    pixels = jpeg_reader.read_pixels(stream, segments, header.mode, metadata.icc_profile)
-    return pixels, metadata
+    profile = read_jpeg_metadata(segments).icc_profile if header.mode == "CMYK" else None
+    return jpeg_reader.read_pixels(stream, segments, header.mode, profile)
+
+
+def _read_jpeg_metadata(stream: BinaryIO) -> Metadata:
+    return read_jpeg_metadata(jpeg_segments.walk(stream))
 
 
 @contextmanager

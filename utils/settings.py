@@ -104,6 +104,9 @@ class Settings(BaseSettings):
         15, ge=3, le=3600, description="Seconds after which a silent worker's task is handed on: 3 to 3600."
     )
     sweep_seconds: int = Field(10, ge=1, le=3600, description="Seconds between two sweeps: 1 to 3600.")
+    stop_seconds: int = Field(
+        5, ge=0, le=3600, description="Seconds a worker told to stop goes on, before it hands its task back: 0 to 3600."
+    )
     max_attempts: int = Field(3, ge=1, le=100, description="Tries before a task fails as worker_lost.")
 
     # Callbacks

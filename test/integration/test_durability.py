@@ -12,7 +12,7 @@ import resource
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,9 @@ def temp_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def victim(tmp_path_factory: pytest.TempPathFactory, temp_dir: Path) -> Iterator[Service]:
     """A service to be maltreated. It works at two jobs at once, so that a sweep can run beside a job."""
     data_dir = tmp_path_factory.mktemp("victim")
-    with running_service(data_dir, WORKER_CONCURRENCY="2", GRACE_SECONDS="30", TMPDIR=str(temp_dir)) as running:
+    with running_service(
+        data_dir, WORKER_CONCURRENCY="2", GRACE_SECONDS="30", STOP_SECONDS="0", TMPDIR=str(temp_dir)
+    ) as running:
         yield running
     shutil.rmtree(data_dir)
 
@@ -54,10 +56,11 @@ LARGE = 3500  # px a side; some seconds of work, so that there is a middle to do
 SMALL = 40  # px
 
 
-def photo(side: int) -> bytes:
+def photo(side: int, *, progressive: bool = False) -> bytes:
     """A square JPEG that nobody has seen before: what has been made once is not made again."""
     file = io.BytesIO()
-    Image.effect_noise((side // 10, side // 10), 80).convert("RGB").resize((side, side)).save(file, "JPEG")
+    noise = Image.effect_noise((side // 10, side // 10), 80).convert("RGB")
+    noise.resize((side, side)).save(file, "JPEG", progressive=progressive)
     return file.getvalue()
 
 
@@ -238,6 +241,45 @@ def test_a_picture_that_kills_its_worker_three_times_fails_as_worker_lost_and_fr
     again = victim.upload_bytes(photo(SMALL), end["name"])
     assert again.status_code == 202
     assert_succeeds_once(victim, again.json()["task_id"])
+
+
+def test_a_picture_that_kills_three_decoders_fails_as_undecodable_and_the_worker_goes_on(
+    victim: Service, temp_dir: Path
+) -> None:
+    before = networks(victim)
+    slow = photo(5000, progressive=True)
+    answer = victim.upload_bytes(slow, f"{uuid.uuid4().hex[:12]}.jpg", scale="1")
+    task_id = answer.json()["task_id"]
+    for attempt in (1, 2, 3):
+        wait_until(lambda attempt=attempt: attempts(victim, task_id) == attempt, PATIENCE)  # type: ignore[misc]
+        wait_until(lambda: busy_decoder(victim, temp_dir), PATIENCE, interval=0.01).kill()
+    end = ended(victim, task_id)
+    assert end["status"] == "FAILURE"
+    assert end["error"]["code"] == "undecodable"
+    assert_succeeds_once(victim, upload(victim, SMALL))
+    assert networks(victim) == before
+
+
+def busy_decoder(service: Service, temp_dir: Path) -> psutil.Process | None:
+    """The decoder that has a picture's temporary file."""
+    for process in psutil.Process(service.stack.worker.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            if "utils.decoder_process" in process.cmdline():
+                files = [os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir()]
+                if any(file.startswith(str(temp_dir)) for file in files):
+                    return process
+    return None
+
+
+def test_a_worker_that_is_told_to_stop_hands_its_job_back_at_once(victim: Service) -> None:
+    task_id = start_long_task(victim)
+    victim.stack.worker.process.terminate()
+    victim.stack.worker.process.wait(PATIENCE)
+    handed_back = task(victim, task_id)
+    victim.stack.worker.start()
+    assert (handed_back["status"], handed_back["progress"]) == ("PENDING", 0.0)
+    assert_succeeds_once(victim, task_id)
+    assert attempts(victim, task_id) == 2
 
 
 @pytest.mark.parametrize(
