@@ -121,3 +121,12 @@ def test_the_document_need_not_be_fetched_twice(app: Flask) -> None:
     client = app.test_client()
     etag = client.get("/openapi.json").headers["ETag"]
     assert client.get("/openapi.json", headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_the_page_tells_of_every_operation_and_document(app: Flask, document: dict[str, Any]) -> None:
+    page = app.test_client().get("/docs").text
+    for operation in operations(document):
+        assert f'<article id="{operation["operationId"]}">' in page
+    for name in [*document["webhooks"], *document["components"]["schemas"]]:
+        assert f'<article id="{name}">' in page
+    assert "curl -F image=@photo.jpg http://localhost/upscale" in page

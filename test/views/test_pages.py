@@ -313,7 +313,7 @@ def test_a_removed_card_stays_away(page: Page, shared: Path, tmp_path: Path) -> 
 # --- The pages themselves -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/docs/errors", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs/errors", "/nowhere"])
 def test_no_page_scrolls_sideways_on_a_phone(page: Page, path: str) -> None:
     page.set_viewport_size(PHONE)
     page.goto(path)
@@ -349,7 +349,7 @@ def test_every_error_code_is_explained(service: Service) -> None:
         assert kind.title.replace("'", "&#39;") in html
 
 
-@pytest.mark.parametrize("path", ["/", "/docs/errors", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs/errors", "/nowhere"])
 def test_pages_load_nothing_foreign_and_hold_no_inline_code(service: Service, path: str) -> None:
     response = service.get(path, headers={"Accept": "text/html"})
     policy = response.headers["Content-Security-Policy"]

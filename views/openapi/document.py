@@ -58,7 +58,7 @@ def api_document(app: Flask, is_counted: Callable[[str], bool]) -> dict[str, Any
     for error in KINDS:
         spec.components.example(error.code, {"summary": error.title, "value": _example(error)})
     for error in (RouteNotFound, MethodNotAllowed):
-        spec.components.response(error.__name__, _problem([error], []))
+        spec.components.response(error.__name__, _problem(spec, [error], []))
     spec.options["webhooks"] = {"task_ended": {"post": task_ended(schema_of(CallbackDocument, spec))}}
     for rule, view in described_routes(app):
         noted = operation_of(view)
@@ -135,7 +135,7 @@ def _responses(
     responses = {str(int(answer.status)): _answer(spec, answer, limits) for answer in answers}
     by_status = sorted(errors, key=lambda kind: (kind.status, kind.code))
     for status, kinds in groupby(by_status, key=lambda kind: kind.status):
-        problem = _problem(list(kinds), limits)
+        problem = _problem(spec, list(kinds), limits)
         if present := responses.get(str(status)):
             present["description"] += f" Or: {problem['description']}"
             present.setdefault("content", {}).update(problem["content"])
@@ -146,7 +146,7 @@ def _responses(
 
 def _answer(spec: APISpec, answer: Answer, limits: list[Header]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.meaning}
-    if described := _headers([*answer.headers, *limits]):
+    if described := _headers(spec, [*answer.headers, *limits]):
         response["headers"] = described
     if answer.media_type:
         content: dict[str, Any] = {"schema": schema_of(answer.body, spec)}
@@ -161,19 +161,20 @@ def _answer(spec: APISpec, answer: Answer, limits: list[Header]) -> dict[str, An
     return response
 
 
-def _headers(described: Iterable[Header]) -> dict[str, Any]:
-    return {
-        header.name: {
-            "description": header.meaning,
-            "required": header.required,
-            "schema": header.schema,
-            "example": header.example,
-        }
-        for header in described
-    }
+def _headers(spec: APISpec, described: Iterable[Header]) -> dict[str, Any]:
+    """References to the headers, by their names; each is a component of `spec` from then on."""
+    return {header.name: {"$ref": f"#/components/headers/{_component(spec, header)}"} for header in described}
 
 
-def _problem(kinds: Sequence[type[ServiceError]], limits: list[Header]) -> dict[str, Any]:
+def _component(spec: APISpec, header: Header) -> str:
+    name = header.name if header.required else f"{header.name}.optional"
+    if name not in spec.components.headers:
+        component = {"description": header.meaning, "schema": header.schema, "example": header.example}
+        spec.components.header(name, component | ({"required": True} if header.required else {}))
+    return name
+
+
+def _problem(spec: APISpec, kinds: Sequence[type[ServiceError]], limits: list[Header]) -> dict[str, Any]:
     """The response of errors that share a status."""
     status = kinds[0].status
     told = [headers.sometimes(headers.RETRY_AFTER)]
@@ -188,7 +189,7 @@ def _problem(kinds: Sequence[type[ServiceError]], limits: list[Header]) -> dict[
     examples = {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds}
     return {
         "description": " ".join(f"`{kind.code}`: {kind.title}." for kind in kinds),
-        "headers": _headers([*told, *limits]),
+        "headers": _headers(spec, [*told, *limits]),
         "content": {
             PROBLEM: {"schema": schema, "examples": examples},
             HTML: {"schema": {"type": "string"}},  # to a browser, that is with `Accept: text/html`

@@ -30,7 +30,11 @@ def upload_form() -> Schema:
     denoising = [model.name for model in models if model.can_denoise]
     wishes = UpscaleRequest.model_json_schema()["properties"]
     fields = {name: _or_empty({"description": MEANINGS[name], **_plain(schema)}) for name, schema in wishes.items()}
-    fields["model"] |= {"enum": [*(model.name for model in models), ""], "default": settings.default_model}
+    fields["model"] = {
+        "description": MEANINGS["model"],
+        "enum": [*(model.name for model in models), ""],
+        "default": settings.default_model,
+    }
     return {
         "schema": {
             "type": "object",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from apispec import APISpec
@@ -21,12 +22,19 @@ def schema_of(body: Any, spec: APISpec) -> Mapping[str, Any]:
     """The schema of a type, whose named parts are components of `spec` from then on; a schema is returned as it is."""
     if isinstance(body, Mapping):
         return body
+    schema, named = _made(body)
+    for name, part in named.items():
+        if name not in spec.components.schemas:
+            spec.components.schema(name, part)
+    return schema
+
+
+@cache
+def _made(body: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The schema of a type, and those of its named parts by their names."""
     schemas, definitions = TypeAdapter.json_schemas(
         [("body", "serialization", TypeAdapter(body))],
         ref_template="#/components/schemas/{model}",
         schema_generator=_Untitled,
     )
-    for name, schema in definitions.get("$defs", {}).items():
-        if name not in spec.components.schemas:
-            spec.components.schema(name, schema)
-    return schemas["body", "serialization"]
+    return schemas["body", "serialization"], definitions.get("$defs", {})

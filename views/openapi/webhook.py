@@ -9,8 +9,8 @@ from views.openapi import examples
 
 SIGNING = """
 Sent to the `callback_url` of `POST /upscale` when the task has ended, however it did. Signed by
-[Standard Webhooks](https://www.standardwebhooks.com/) with the secret that the operator has set: look at the
-signature before you believe anything. Delivered at least once; a repeated message has the same `webhook-id`.
+Standard Webhooks (`standardwebhooks.com`) with the secret that the operator has set: look at the signature before
+you believe anything. Delivered at least once; a repeated message has the same `webhook-id`.
 
 Answer with any 2xx within ten seconds. Anything else, redirects too, and it is tried again after 5 s, 30 s, 2 min,
 10 min, 30 min, 1 h, 2 h, 4 h, 8 h and 8 h; then it is given up.
