@@ -14,7 +14,7 @@ from typing import Any
 from amqp import AMQPError
 from celery import Celery
 from celery.signals import celeryd_init, setup_logging
-from kombu import Producer, Queue
+from kombu import Connection, Producer, Queue
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 from kombu.transport import redis
@@ -115,15 +115,34 @@ def queue_length() -> int:
         return int(queue.queue_declare().message_count)
 
 
+def worker_answers(timeout: float = 0.5) -> bool:
+    """Whether any worker answers within `timeout` seconds, busy or not.
+
+    Raises:
+        BrokerUnavailable: the broker does not answer.
+    """
+    # A connection of its own: one that was listened on for answers is of no use to those who send next.
+    with _translated(), _hasty_connection() as connection:
+        return bool(app.control.ping(connection=connection, timeout=timeout, limit=1))
+
+
 @contextmanager
 def _producer() -> Iterator[Producer]:
     """Something to send with, over a connection that gives up soon: an upload is answered only then.
 
     The worker's own connection must not give up so: on losing Redis, it would end the worker.
     """
-    connection = app.connection(transport_options={**broker_of(_settings).hasty_options, **ONE_RETRY})
+    with _translated(), producers[_hasty_connection()].acquire(block=True) as producer:
+        yield producer
+
+
+def _hasty_connection() -> Connection:
+    return app.connection(transport_options={**broker_of(_settings).hasty_options, **ONE_RETRY})
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
     try:
-        with producers[connection].acquire(block=True) as producer:
-            yield producer
+        yield
     except (OperationalError, RedisError, AMQPError, OSError) as error:
         raise BrokerUnavailable(str(error)) from error

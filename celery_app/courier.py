@@ -17,6 +17,7 @@ import structlog
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
+from celery_app.measures import CALLBACKS, Counts
 from celery_app.pinned_post import NotSent, post
 from mongo import Store
 from mongo.callbacks import Delivery
@@ -38,8 +39,9 @@ EVENTS = {Status.SUCCESS: "task.succeeded", Status.FAILURE: "task.failed", Statu
 class Courier:
     """Delivers what is due, signed as Standard Webhooks wants it, at least once each."""
 
-    def __init__(self, store: Store, secret: SecretStr, allow_private: bool) -> None:
+    def __init__(self, store: Store, secret: SecretStr, allow_private: bool, counts: Counts) -> None:
         self._store = store
+        self._counts = counts
         self._webhook = Webhook(secret.get_secret_value())
         self._allow_private = allow_private
 
@@ -59,6 +61,7 @@ class Courier:
             return False
         with structlog.contextvars.bound_contextvars(task_id=delivery.job_id):
             self._try(delivery)
+        self._counts.hand_over()
         return True
 
     def _run(self) -> None:
@@ -82,10 +85,10 @@ class Courier:
             self._put_off(delivery, str(error))
             return
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            self._store.callbacks.close(delivery)
+            self._close(delivery, "delivered")
             log.info("callback delivered", tries=delivery.tries)
         elif status == HTTPStatus.GONE:
-            self._store.callbacks.close(delivery)
+            self._close(delivery, "unwanted")
             log.info("callback not wanted any more", tries=delivery.tries)
         else:
             self._put_off(delivery, f"it was answered with {status}")
@@ -103,13 +106,18 @@ class Courier:
         }
         return post(url, body.encode(), headers, allow_private=self._allow_private)
 
+    def _close(self, delivery: Delivery, outcome: str) -> None:
+        self._store.callbacks.close(delivery)
+        self._counts.add(CALLBACKS, outcome)
+
     def _put_off(self, delivery: Delivery, reason: str) -> None:
         if delivery.tries > len(PAUSES):
-            self._store.callbacks.close(delivery)
+            self._close(delivery, "given_up")
             log.error("callback given up", tries=delivery.tries, reason=reason)
             return
         pause = PAUSES[delivery.tries - 1]
         self._store.callbacks.try_again(delivery, after=pause)
+        self._counts.add(CALLBACKS, "put_off")
         log.warning(
             "callback not delivered", tries=delivery.tries, reason=reason, again_in=f"{pause.total_seconds():.0f} s"
         )

@@ -5,16 +5,21 @@ Both may be run at any time, by anybody, as often as wanted, and by several at o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
 
 from celery_app import BrokerUnavailable, queue_length, send_upscale
+from celery_app.measures import FAILURES, SWEEPS, SWEPT, WORKER_LOST, Counts
 from mongo import Store
+from utils.errors import WorkerLost
 from utils.settings import Settings
 from utils.temp_folder import remove_abandoned
 
 log = structlog.get_logger()
+
+ENDED = {"sweep": "swept", "clean_up": "cleaned up"}
 
 
 def sweep(store: Store, settings: Settings) -> dict[str, int]:
@@ -25,15 +30,18 @@ def sweep(store: Store, settings: Settings) -> dict[str, int]:
     """
     lost = store.sweep.hand_on_lost()
     quota = settings.store_quota_bytes
-    counts = {
+    done = {
         "handed_on": lost.handed_on,
         "failed": lost.failed,
         "expired": store.sweep.expire(),
         "let_go": store.sweep.make_room(quota) if quota else 0,
         "sent_again": _send_waiting(store),
     }
-    _tell("swept", counts)
-    return counts
+    counts = Counts(store.tallies)
+    counts.add(WORKER_LOST, amount=lost.handed_on + lost.failed)
+    counts.add(FAILURES, WorkerLost.code, amount=lost.failed)
+    _tell("sweep", done, counts)
+    return done
 
 
 def clean_up(store: Store, settings: Settings) -> dict[str, int]:
@@ -43,7 +51,7 @@ def clean_up(store: Store, settings: Settings) -> dict[str, int]:
         StoreUnavailable: the rest is left to the next clean-up.
     """
     kept = timedelta(seconds=settings.task_ttl)
-    counts = {
+    done = {
         "uploads": store.uploads.remove_unowned(store.sweep.owned_uploads()),
         "results": store.results.remove_unowned(store.sweep.owned_results()),
         "particulars": store.particulars.remove_left_over(),
@@ -51,8 +59,8 @@ def clean_up(store: Store, settings: Settings) -> dict[str, int]:
         "tasks": store.sweep.forget(kept),
         "batches": store.batches.forget(kept),
     }
-    _tell("cleaned up", counts)
-    return counts
+    _tell("clean_up", done, Counts(store.tallies))
+    return done
 
 
 def _send_waiting(store: Store) -> int:
@@ -68,7 +76,11 @@ def _send_waiting(store: Store) -> int:
     return sent
 
 
-def _tell(what: str, counts: dict[str, int]) -> None:
-    """One line a round, of what there was to do."""
-    if done := {name: count for name, count in counts.items() if count}:
-        log.info(what, **done)
+def _tell(kind: str, done: Mapping[str, int], counts: Counts) -> None:
+    """Count a round and what it did, for operators, and log a line of what there was to do."""
+    counts.add(SWEEPS, kind)
+    for action, number in done.items():
+        counts.add(SWEPT, action, amount=number)
+    counts.hand_over()
+    if any(done.values()):
+        log.info(ENDED[kind], **{action: number for action, number in done.items() if number})

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import BinaryIO
@@ -15,6 +13,8 @@ import structlog
 
 from celery_app import BrokerUnavailable, send_upscale
 from celery_app.heartbeat import Heartbeat
+from celery_app.measures import ATTEMPTS, FAILURES, INPUT_MEGAPIXELS, OUTPUT_MEGAPIXELS, STAGE_SECONDS
+from celery_app.stages import Stages
 from celery_app.stopping import Stopping
 from celery_app.thumbnails import make_thumbnails
 from celery_app.worker import Worker
@@ -44,29 +44,32 @@ def run_job(worker: Worker, job: Job) -> None:
         StoreUnavailable: the job stays as it is. Its lease runs out, and the sweep hands it on.
     """
     log.info("task started", name=job.name, size=f"{job.source.width}x{job.source.height}", model=job.request.model)
+    stages = Stages()
     try:
-        _make_and_end(worker, job)
+        _make_and_end(worker, job, stages)
     except StaleAttempt:
-        log.warning("task given up: it was cancelled or handed on meanwhile")
+        worker.counts.add(ATTEMPTS, "stale", _model(job))
+        log.warning("task given up: it was cancelled or handed on meanwhile", **stages.milliseconds)
+    finally:
+        for stage, seconds in stages.seconds.items():
+            worker.counts.observe(STAGE_SECONDS, stage, _model(job), value=seconds)
+        worker.counts.hand_over()
 
 
-def _make_and_end(worker: Worker, job: Job) -> None:
-    began = time.perf_counter()
+def _make_and_end(worker: Worker, job: Job, stages: Stages) -> None:
     try:
         with Heartbeat(worker.store.jobs, job) as beat:
-            result = _make(worker, job, beat)
+            result = _make(worker, job, beat, stages)
     except (StaleAttempt, StoreUnavailable):
         raise
     except Stopping:
         _hand_back(worker, job)
     except DecoderLost as lost:
-        _try_again(worker, job, lost.error)
+        _try_again(worker, job, lost.error, stages)
     except Exception as error:
-        _fail(worker, job, _honest(error))
+        _fail(worker, job, _honest(error), stages)
     else:
-        _succeed(worker, job, result)
-        seconds = round(time.perf_counter() - began, 2)
-        log.info("task succeeded", size=f"{result.width}x{result.height}", bytes=result.bytes, seconds=seconds)
+        _succeed(worker, job, result, stages)
 
 
 def _honest(error: Exception) -> ServiceError:
@@ -84,19 +87,18 @@ def _honest(error: Exception) -> ServiceError:
     return ServiceError(UNFORESEEN)
 
 
-def _make(worker: Worker, job: Job, beat: Heartbeat) -> StoredImage:
-    with _step("fetched and decoded"):
-        picture = _decode(worker, job)
+def _make(worker: Worker, job: Job, beat: Heartbeat, stages: Stages) -> StoredImage:
+    picture = _decode(worker, job, stages)
     # A temporary file without a name: it goes with this process, even if that is killed.
     image_format = job.request.output_format(job.source.format)
     with tempfile.TemporaryFile() as made:
-        with _step("upscaled and encoded"):
-            pixels = _upscale(worker, job, picture, made, beat)
-        with _step("described"):
+        with stages("encode"):
+            pixels = _upscale(worker, job, picture, made, beat, stages)
+        with stages("describe"):
             carried = read_metadata(made, image_format)
             descriptions = _describe(job, picture, carried)
             thumbnails = make_thumbnails(pixels, carried.icc_profile, opaque=image_format == "jpeg")
-        with _step("stored"):
+        with stages("store"):
             made.seek(0)
             stored = worker.store.results.save(made, job.name)
             worker.store.particulars.save(stored.file_id, descriptions, thumbnails)
@@ -112,19 +114,21 @@ def _make(worker: Worker, job: Job, beat: Heartbeat) -> StoredImage:
     )
 
 
-def _decode(worker: Worker, job: Job) -> Picture:
+def _decode(worker: Worker, job: Job, stages: Stages) -> Picture:
     if job.source.file_id is None:
         raise StaleAttempt(job.id)
     with tempfile.TemporaryFile() as source:
-        try:
-            worker.store.uploads.copy_to(job.source.file_id, source)
-        except FileNotFoundError:
-            raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
-        source.flush()
-        return worker.decoder.decode(source)
+        with stages("fetch"):
+            try:
+                worker.store.uploads.copy_to(job.source.file_id, source)
+            except FileNotFoundError:
+                raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
+            source.flush()
+        with stages("decode"):
+            return worker.decoder.decode(source)
 
 
-def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat: Heartbeat) -> Pixels:
+def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat: Heartbeat, stages: Stages) -> Pixels:
     """Write the enlarged picture to `stream`, encoding its rows while later ones are still being computed.
 
     Returns:
@@ -144,10 +148,14 @@ def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat:
         quality=quality,
         policy=wishes.metadata,
     ) as writer:
-        engine = worker.engines.get(model, wishes.denoise)
-        return engine.upscale(
-            picture.pixels, size=size, on_progress=beat.progress, on_rows=lambda _, rows: writer.write_rows(rows)
-        )
+
+        def encode(_: int, rows: Pixels) -> None:
+            with stages("encode"):
+                writer.write_rows(rows)
+
+        with stages("upscale"):
+            engine = worker.engines.get(model, wishes.denoise)
+            return engine.upscale(picture.pixels, size=size, on_progress=beat.progress, on_rows=encode)
 
 
 def _describe(job: Job, picture: Picture, carried: Metadata) -> Descriptions:
@@ -164,38 +172,56 @@ def _mode(layout: Layout, image_format: OutputFormat) -> str:
     return f"{colour}{alpha}{depth}"
 
 
-def _succeed(worker: Worker, job: Job, result: StoredImage) -> None:
+def _succeed(worker: Worker, job: Job, result: StoredImage, stages: Stages) -> None:
     try:
         worker.store.jobs.succeed(job, result, keep=timedelta(seconds=worker.settings.result_ttl))
     except StaleAttempt:
         if result.file_id is not None:
             worker.store.results.delete(result.file_id)
         raise
+    counts, model = worker.counts, _model(job)
+    counts.add(ATTEMPTS, "success", model)
+    counts.add(INPUT_MEGAPIXELS, model, amount=_megapixels(job.source))
+    counts.add(OUTPUT_MEGAPIXELS, model, amount=_megapixels(result))
+    log.info(
+        "task succeeded",
+        size=f"{result.width}x{result.height}",
+        bytes=result.bytes,
+        seconds=round(sum(stages.seconds.values()), 2),
+        **stages.milliseconds,
+    )
     if not worker.settings.keep_sources:
         _delete_source(worker, job)
 
 
-def _fail(worker: Worker, job: Job, error: ServiceError) -> None:
+def _fail(worker: Worker, job: Job, error: ServiceError, stages: Stages) -> None:
     worker.store.jobs.fail(job, error)
-    log.warning("task failed", code=error.code, reason=error.detail)
+    _has_failed(worker, job, error, stages)
+
+
+def _has_failed(worker: Worker, job: Job, error: ServiceError, stages: Stages) -> None:
+    worker.counts.add(ATTEMPTS, "failure", _model(job))
+    worker.counts.add(FAILURES, error.code)
+    log.warning("task failed", code=error.code, reason=error.detail, **stages.milliseconds)
     _delete_source(worker, job)
 
 
 def _hand_back(worker: Worker, job: Job) -> None:
     """This worker has to stop: let another have the job."""
     worker.store.jobs.hand_back(job)
+    worker.counts.add(ATTEMPTS, "handed_back", _model(job))
     log.info("task handed back: the worker stops")
     _send(worker, job)
 
 
-def _try_again(worker: Worker, job: Job, error: ServiceError) -> None:
+def _try_again(worker: Worker, job: Job, error: ServiceError, stages: Stages) -> None:
     """Let somebody try again what perhaps was not the picture's fault: processes are also killed for want of memory."""
     if worker.store.jobs.try_again(job, error):
+        worker.counts.add(ATTEMPTS, "retried", _model(job))
         log.warning("task to be tried again", reason=error.detail)
         _send(worker, job)
     else:
-        log.warning("task failed", code=error.code, reason=error.detail)
-        _delete_source(worker, job)
+        _has_failed(worker, job, error, stages)
 
 
 def _send(worker: Worker, job: Job) -> None:
@@ -211,9 +237,9 @@ def _delete_source(worker: Worker, job: Job) -> None:
         worker.store.uploads.delete(job.source.file_id)
 
 
-@contextmanager
-def _step(done: str) -> Iterator[None]:
-    """Log a step of a task with the time that it took."""
-    began = time.perf_counter()
-    yield
-    log.info(done, ms=round((time.perf_counter() - began) * 1000))
+def _model(job: Job) -> str:
+    return job.request.model or ""
+
+
+def _megapixels(image: StoredImage) -> float:
+    return image.width * image.height / 1e6

@@ -11,6 +11,7 @@ from celery.signals import beat_embedded_init, worker_init, worker_process_init
 
 from celery_app.announcements import Announcer
 from celery_app.courier import Courier
+from celery_app.measures import Counts
 from mongo import Store, open_store
 from upscaler.catalog import find_model
 from upscaler.engine_cache import EngineCache
@@ -31,6 +32,7 @@ class Worker:
     store: Store
     engines: EngineCache
     decoder: Decoder
+    counts: Counts
 
 
 @cache
@@ -38,7 +40,8 @@ def the_worker() -> Worker:
     """This process's own. Made on first use, which is after the fork: neither PyMongo nor CUDA survives one."""
     settings = load_settings()
     engines = EngineCache(settings.models_folder, settings.device, settings.precision)
-    return Worker(settings, open_store(settings, Announcer(settings)), engines, Decoder.of_settings(settings))
+    store = open_store(settings, Announcer(settings))
+    return Worker(settings, store, engines, Decoder.of_settings(settings), Counts(store.tallies))
 
 
 @worker_init.connect
@@ -52,7 +55,7 @@ def _use_own_temp_folder(**_: Any) -> None:
 def _deliver_callbacks(**_: Any) -> None:
     worker = the_worker()
     if secret := worker.settings.webhook_secret:
-        Courier(worker.store, secret, worker.settings.webhook_allow_private).start()
+        Courier(worker.store, secret, worker.settings.webhook_allow_private, worker.counts).start()
 
 
 @worker_process_init.connect

@@ -1,11 +1,14 @@
 """gunicorn's configuration, taken from the service's own settings: `gunicorn -c deploy/gunicorn.conf.py …`."""
 
 import json
+import os
 import resource
+import shutil
 import signal
 import socket
 from types import FrameType
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http.errors import ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName, ParseException
@@ -17,6 +20,14 @@ from gunicorn.workers.gthread import ThreadWorker
 from utils.errors import BadRequest
 from utils.logging import configure_logging
 from utils.settings import settings_or_exit
+from utils.temp_folder import memory, own_folder, remove_abandoned
+
+# First of all, for prometheus-client looks for it when it is imported. In memory, because it writes through mmap(2):
+# on a full disk that would kill the process.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_folder = str(own_folder(memory()))
+
+from prometheus_client.multiprocess import mark_process_dead
+
 from views.context import context_of
 
 settings = settings_or_exit()
@@ -70,6 +81,21 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
 
 graceful_timeout = 30  # seconds for running requests when it is told to stop
 control_socket_disable = True
+
+
+def on_starting(server: Arbiter) -> None:
+    """The numbers of runs that were killed are of no use."""
+    remove_abandoned(memory())
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """What a worker counted stays. What it had open, such as streams, it has no longer, however it ended."""
+    mark_process_dead(worker.pid)
+
+
+def on_exit(server: Arbiter) -> None:
+    """The numbers of this run go with it."""
+    shutil.rmtree(metrics_folder, ignore_errors=True)
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -19,11 +19,13 @@ from utils.settings import SettingsError
 if TYPE_CHECKING:
     from mongo.batches import BatchStore
     from mongo.callbacks import CallbackStore
+    from mongo.census import Census
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.job_store import JobStore
     from mongo.job_sweep import JobSweep
     from mongo.particulars import ParticularsStore
+    from mongo.tallies import TallyStore
     from utils.settings import Settings
 
 Document = dict[str, Any]
@@ -40,7 +42,7 @@ RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
 
 @dataclass(frozen=True)
 class Store:
-    """Everything that is kept: jobs, batches, uploads, results, what is told of them, answers by key, callbacks."""
+    """Everything that is kept: jobs, batches, uploads, results, what is told of them, answers by key, sums."""
 
     client: MongoClient[Document]
     database: Database[Document]
@@ -52,6 +54,8 @@ class Store:
     particulars: ParticularsStore
     idempotency_keys: IdempotencyStore
     callbacks: CallbackStore
+    census: Census
+    tallies: TallyStore
 
     def ping(self) -> None:
         """Ask the server for a sign of life.
@@ -89,11 +93,13 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     """
     from mongo.batches import BatchStore
     from mongo.callbacks import CallbackStore
+    from mongo.census import Census
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
     from mongo.job_store import JobStore
     from mongo.job_sweep import JobSweep
     from mongo.particulars import ParticularsStore
+    from mongo.tallies import TallyStore
 
     client = _connect(settings)
     grace = timedelta(seconds=settings.grace_seconds)
@@ -115,6 +121,8 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
         particulars=ParticularsStore(database),
         idempotency_keys=IdempotencyStore(database),
         callbacks=CallbackStore(database),
+        census=Census(database),
+        tallies=TallyStore(database),
     )
 
 

@@ -338,6 +338,7 @@ class JobStore:
                 ),
                 IndexModel([("owner", ASCENDING), ("name", ASCENDING), ("created_at", DESCENDING)], name="history"),
                 IndexModel([("status", ASCENDING), ("created_at", ASCENDING)], name="queue"),
+                IndexModel([("status", ASCENDING), ("request.model", ASCENDING)], name="census"),
                 IndexModel([("owner", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="list"),
                 IndexModel(
                     [("owner", ASCENDING), ("source.sha256", ASCENDING)],

@@ -13,26 +13,39 @@ from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "image-upscaler-"
+MEMORY = Path("/dev/shm")  # noqa: S108 - nothing there is named beforehand
 
 
 def use_own_folder() -> None:
-    """Let this process, and those that it forks from now on, put their temporary files into a new folder.
+    """Let this process, and those that it forks from now on, put their temporary files into a new folder."""
+    tempfile.tempdir = str(own_folder(_parent()))
 
-    The folder stays locked until the last of them ends. Then `remove_abandoned` of another removes it.
+
+def own_folder(parent: Path) -> Path:
+    """A new folder in `parent` for this process, and those that it forks from now on.
+
+    It stays locked until the last of them ends. Then `remove_abandoned` of another removes it.
     """
-    folder = tempfile.mkdtemp(prefix=PREFIX, dir=_parent())
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     # Never closed: the kernel does that, and so takes back the lock, however the processes end.
     fcntl.flock(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)
-    if not Path(folder).is_dir():
-        return use_own_folder()  # somebody found it in the moment before it was locked
-    tempfile.tempdir = folder
-    return None
+    # Somebody may have found it in the moment before it was locked.
+    return folder if folder.is_dir() else own_folder(parent)
 
 
-def remove_abandoned() -> int:
-    """Remove the folders that no process uses any more, with what is in them. How many."""
+def memory() -> Path:
+    """Where files are in memory, if this system has such a place: what is written there no full disk can stop."""
+    return MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else _parent()
+
+
+def remove_abandoned(parent: Path | None = None) -> int:
+    """Remove the folders that no process uses any more, with what is in them. How many.
+
+    Args:
+        parent: where to look; by default where temporary files are.
+    """
     removed = 0
-    for folder in _parent().glob(f"{PREFIX}*"):
+    for folder in (parent or _parent()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # another was faster, or it is not ours to remove
             removed += _remove_unless_locked(folder)
     return removed

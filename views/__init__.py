@@ -11,6 +11,8 @@ from views import (
     errors,
     events,
     health,
+    http_measures,
+    metrics,
     models,
     pages,
     particulars,
@@ -21,12 +23,16 @@ from views import (
     upscale,
 )
 
-RESOURCES = (upscale, tasks, batches, batch_events, events, processed, particulars, models, health, api_docs, pages)
+RESOURCES = (
+    *(upscale, tasks, batches, batch_events, events, processed, particulars, models),
+    *(health, metrics, api_docs, pages),
+)
 
 
 def register(app: Flask) -> None:
     """Put every route, the error pages and the request log on `app`."""
     errors.register(app)
+    http_measures.register(app)
     requests_log.register(app)
     rate_limit.register(app)
     for resource in RESOURCES:

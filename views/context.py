@@ -11,6 +11,7 @@ from mongo import Store
 from mongo.jobs import DEFAULT_OWNER
 from utils.settings import Settings
 from views.estimates import Estimator
+from views.figures import Figures
 from views.lookout import Lookout
 
 _KEY = "image-upscaler"
@@ -24,11 +25,16 @@ class Context:
     store: Store
     estimator: Estimator
     lookout: Lookout
+    figures: Figures
 
 
 def provide(app: Flask, settings: Settings, store: Store) -> None:
     app.extensions[_KEY] = Context(
-        settings, store, Estimator(store.jobs), Lookout(store.jobs, Listener(settings), settings.web_streams)
+        settings,
+        store,
+        Estimator(store.jobs),
+        Lookout(store.jobs, Listener(settings), settings.web_streams),
+        Figures(store, settings),
     )
 
 

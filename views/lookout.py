@@ -22,6 +22,7 @@ from celery_app.announcements import Listener
 from mongo.job_store import JobStore
 from mongo.jobs import Job, Status
 from utils.errors import StoreUnavailable, TooManyStreams
+from views.http_measures import OPEN_STREAMS
 
 log = structlog.get_logger()
 
@@ -194,7 +195,9 @@ class Lookout:
     def forget(self, watch: Watch) -> None:
         """Tell `watch` nothing more. Once is enough, and twice does no harm."""
         with self._lock:
-            self._count -= any(watch in self._watches[topic] for topic in watch.topics)
+            if any(watch in self._watches[topic] for topic in watch.topics):
+                self._count -= 1
+                OPEN_STREAMS.dec()
             for topic in watch.topics:
                 self._watches[topic].discard(watch)
                 if not self._watches[topic]:
@@ -215,6 +218,7 @@ class Lookout:
                     retry_after=RETRY_AFTER,
                 )
             self._count += 1
+            OPEN_STREAMS.inc()
             for topic in topics:
                 self._watches[topic].add(watch)
             if self._thread is None:  # here and not at the start: a thread does not survive a fork

@@ -24,7 +24,8 @@ from utils.redis_server import open_redis
 from utils.settings import Settings
 from views.context import context_of, owner
 
-NOT_COUNTED = ("health", "pages", "api_docs", None)  # blueprints; None is the files of the pages, and what is not found
+# Blueprints; None is the files of the pages, and what is not found.
+NOT_COUNTED = ("health", "metrics", "pages", "api_docs", None)
 KEYS = "upscaler:rate"
 PAUSE = 5.0  # s; so long nothing is counted after Redis failed to answer, or each request would wait for it
 PATIENCE = 0.5  # s for Redis to answer

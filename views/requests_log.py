@@ -11,7 +11,7 @@ log = structlog.get_logger("http")
 
 
 def register(app: Flask) -> None:
-    """Log every request of `app`; health checks only at the level debug."""
+    """Log every request of `app`; health checks and scrapes only at the level debug."""
 
     @app.before_request
     def _begin() -> None:
@@ -19,7 +19,7 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def _log(response: Response) -> Response:
-        write = log.debug if request.path.startswith("/health/") else log.info
+        write = log.debug if request.blueprint in ("health", "metrics") else log.info
         took = round((time.perf_counter() - g.began) * 1000, 1) if "began" in g else None
         write(
             f"{request.method} {request.path}",

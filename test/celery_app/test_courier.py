@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from werkzeug.serving import make_server
 
 from celery_app.courier import PAUSES, Courier
+from celery_app.measures import Counts
 from mongo import Store
 from mongo.jobs import Job, StoredImage
 from mongo.task_document import task_document
@@ -36,7 +37,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def courier(store: Store, allow_private: bool = True) -> Courier:
-    return Courier(store, SecretStr(SECRET), allow_private)
+    return Courier(store, SecretStr(SECRET), allow_private, Counts(store.tallies))
 
 
 def running_job(store: Store, url: str | None, name: str = "photo.png") -> Job:
