@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ByteSize, TypeAdapter
 
@@ -42,6 +42,7 @@ def test_placeholder_and_missing_passwords_are_refused_by_name(root, passwords, 
     assert answer.returncode == (1 if complaints else 0)
 
 
+@settings(deadline=None)
 @given(
     number=st.integers(1, 10**6) | st.sampled_from(["1.5", "0.25", "12.75"]),
     space=st.sampled_from(["", " "]),
