@@ -184,6 +184,30 @@ def test_a_job_survives_the_restart_of_any_container(stack, service):
     assert stack.wait_for_task(task_id)["status"] == "SUCCESS"
 
 
+def test_a_task_whose_worker_is_killed_is_handed_on(stack):
+    task_id = stack.upload(_picture("PNG", 2400, 1600), "while the worker is killed.png").json()["task_id"]
+    stack.wait_until_started(task_id)
+    before = stack.inspect("worker")["RestartCount"]
+    stack.compose("exec", "-T", "worker", "sh", "-c", "kill -9 -1", check=False)
+    assert stack.wait_for_task(task_id)["status"] == "SUCCESS"
+    assert stack.inspect("worker")["RestartCount"] == before + 1
+
+
+@pytest.mark.parametrize("service", sorted(LASTING))
+def test_memory_and_threads_of_containers_are_bounded(stack, service):
+    limits = stack.inspect(service)["HostConfig"]
+    assert limits["Memory"] > 0
+    assert limits["PidsLimit"] > 0
+
+
+def test_web_mongo_and_redis_have_no_way_out(stack):
+    for service in ("web", "mongo", "redis"):
+        networks = stack.inspect(service)["NetworkSettings"]["Networks"].values()
+        names = [network["NetworkID"] for network in networks]
+        facts = json.loads(subprocess.check_output(["docker", "network", "inspect", *names]))
+        assert all(fact["Internal"] for fact in facts)
+
+
 def test_pictures_survive_down_and_up(stack):
     task_id = stack.upload(_picture("PNG"), "kept.png").json()["task_id"]
     stack.wait_for_task(task_id)
@@ -195,9 +219,9 @@ def test_pictures_survive_down_and_up(stack):
 
 
 def test_workers_can_be_added(stack):
-    stack.compose("up", "--detach", "--no-recreate", "--scale", "worker=2", "worker")
-    assert len(stack.compose("ps", "-q", "worker").stdout.split()) == 2
-    tasks = [stack.upload(_picture("PNG"), f"shared {number}.png").json()["task_id"] for number in range(4)]
+    stack.compose("up", "--detach", "--no-recreate", "--scale", "worker=3", "worker")
+    assert len(stack.compose("ps", "-q", "worker").stdout.split()) == 3
+    tasks = [stack.upload(_picture("PNG"), f"shared {number}.png").json()["task_id"] for number in range(6)]
     assert {stack.wait_for_task(task_id)["status"] for task_id in tasks} == {"SUCCESS"}
 
 
