@@ -1,4 +1,4 @@
-"""Everything on this machine: servers, web, worker and beat, started in order and stopped together."""
+"""Everything on this machine: servers, web, worker and beat, started in order, kept running and stopped together."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from utils.local_services import LocalServer, start_mongod, start_redis
 from utils.processes import ChildProcess, ProgramError
 from utils.remote_services import check_mongo, check_redis
 from utils.settings import Settings
+from utils.supervisor import keep_running
 
 START_TIMEOUT = 120.0  # s; the first import of torch on a slow disk takes its time
+TILE_TIME = 15.0  # s; so long a stopping worker may take for the tile that it is at, and to end
 STOP_TIMEOUT = 60.0  # s; a worker that lost its supervisor ends the picture that it is at
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -62,13 +64,15 @@ def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool
         with ExitStack() as running:
             stack = start_everything(settings, worker_answers, running)
             _say_hello(settings)
-            ended = _wait_for_end(stack.processes)
-            print(f"\n{ended.name} ended by itself; stopping the rest.", file=sys.stderr)
+            # What takes time to stop does so at the same time.
+            running.callback(stack.web.ask_to_stop)
+            running.callback(stack.worker.ask_to_stop)
+            keep_running(stack.processes)
     except KeyboardInterrupt:
-        print("\nStopped. The data is kept.", file=sys.stderr)
+        _say("\nStopped. The data is kept.")
         return 0
     except ProgramError as error:
-        print(f"Cannot start: {error}", file=sys.stderr)
+        _say(f"\nCannot run: {error}")
     return 1
 
 
@@ -94,7 +98,13 @@ def start_everything(settings: Settings, worker_answers: Callable[[Settings], bo
         ChildProcess("The web server", _web_command(), environment=environment, inherited=[lock])
     )
     worker = running.enter_context(
-        ChildProcess("The worker", _worker_command(settings), environment=environment, patience=5.0, inherited=[lock])
+        ChildProcess(
+            "The worker",
+            _worker_command(settings),
+            environment=environment,
+            patience=settings.stop_seconds + TILE_TIME,
+            inherited=[lock],
+        )
     )
     web.wait_until(lambda: _is_ready(settings), START_TIMEOUT)
     worker.wait_until(lambda: worker_answers(settings), START_TIMEOUT)
@@ -203,14 +213,6 @@ def _say_hello(settings: Settings) -> None:
         f"  Fetch:    curl -O {address}/processed/photo.jpg\n\n"
         "Ctrl-C stops everything; the data is kept."
     )
-
-
-def _wait_for_end(children: list[ChildProcess]) -> ChildProcess:
-    while True:
-        for child in children:
-            if child.has_ended():
-                return child
-        time.sleep(0.5)
 
 
 def _as_keyboard_interrupt(signum: int, frame: FrameType | None) -> None:

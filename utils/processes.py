@@ -84,15 +84,23 @@ class ChildProcess:
             except OSError as error:
                 raise ProgramError(f"{self._command[0]} cannot be run: {error.strerror}.") from None
 
+    def ask_to_stop(self) -> None:
+        """Ask the program to end, and do not wait for that."""
+        self.process.terminate()
+
     def stop(self) -> None:
         """Ask the program to end, and kill it when its patience is over."""
-        self.process.terminate()
+        self.ask_to_stop()
         try:
             self.process.wait(self._patience)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+    def obituary(self) -> str:
+        """One sentence on its end, and its last words where they are kept."""
+        return f"{self.name} ended by itself (status {self.process.returncode}).{self._tail()}"
 
     def has_ended(self) -> bool:
         return self.process.poll() is not None

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -96,9 +97,17 @@ def upscaled(run: Run, name: str) -> None:
     """Have a small picture made."""
     file = io.BytesIO()
     Image.effect_noise((30, 30), 80).save(file, "PNG")
+    wait_until(lambda: is_ready(run), PATIENCE)
     task = requests.post(f"{run.url}/upscale", files={"image": (name, file.getvalue())}, timeout=60).json()
     wait_until(lambda: requests.get(f"{run.url}/processed/{name}", timeout=60).status_code == 200, PATIENCE)
     assert requests.get(f"{run.url}/tasks/{task['task_id']}", timeout=60).json()["status"] == "SUCCESS"
+
+
+def is_ready(run: Run) -> bool:
+    try:
+        return requests.get(f"{run.url}/health/ready", timeout=60).ok
+    except requests.ConnectionError:
+        return False
 
 
 def test_data_is_kept_between_runs_and_no_process_stays_however_a_run_ends(tmp_path: Path) -> None:
@@ -122,14 +131,43 @@ def test_data_is_kept_between_runs_and_no_process_stays_however_a_run_ends(tmp_p
         wait_until(again.is_gone, PATIENCE)
 
 
-def test_a_run_ends_with_status_1_when_one_of_its_servers_dies(tmp_path: Path) -> None:
+def test_whatever_dies_is_started_again(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        programs = psutil.Process(run.supervisor.pid).children()
+        assert len(programs) == 4
+        for program in programs:
+            program.kill()
+        wait_until(run.is_gone, PATIENCE)  # with what the killed programs had started
+        upscaled(run, f"{uuid.uuid4().hex}.png")
+        run.supervisor.send_signal(signal.SIGINT)
+        _, said = run.supervisor.communicate(timeout=PATIENCE)
+        assert run.supervisor.returncode == 0
+        for name in ("mongod", "redis-server", "The web server", "The worker"):
+            assert f"{name} ended by itself (status -9)" in said
+
+
+def test_a_run_ends_with_status_1_when_a_server_will_not_run_any_more(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         (redis,) = [process for process in run.family if "redis-server" in process.name()]
-        redis.kill()
-        _, said = run.supervisor.communicate(timeout=PATIENCE)
+        port = redis.cmdline()[0].rpartition(":")[2]
+        with socket.socket() as occupant:
+            occupant.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            redis.kill()
+            wait_until(lambda: occupies(occupant, int(port)), interval=0.01)
+            _, said = run.supervisor.communicate(timeout=PATIENCE)
         assert run.supervisor.returncode == 1
-        assert "redis-server ended by itself" in said
+        assert "redis-server ends as soon as it is started" in said
+        assert "Address already in use" in said
         wait_until(run.is_gone, PATIENCE)
+
+
+def occupies(occupant: socket.socket, port: int) -> bool:
+    try:
+        occupant.bind(("127.0.0.1", port))
+        occupant.listen()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
