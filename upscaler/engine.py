@@ -17,7 +17,7 @@ from upscaler.catalog import ModelInfo
 from upscaler.compact_runner import CompactRunner
 from upscaler.delivery import deliver
 from upscaler.device import choose_device
-from upscaler.memory import is_out_of_memory
+from upscaler.memory import is_out_of_memory, keep_freed_memory
 from upscaler.pixels import Pixels, is_constant, split
 from upscaler.precision import choose_precision, precision_for
 from upscaler.resampling import resized
@@ -44,6 +44,7 @@ class Engine:
         Raises:
             InvalidParameter: a device that is not there, or a precision that does not exist.
         """
+        keep_freed_memory()
         self.scale = network.scale
         self.network_bytes = sum(parameter.nbytes for parameter in network.parameters())
         self.device = choose_device(device)

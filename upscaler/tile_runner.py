@@ -6,6 +6,7 @@ moves the result: docs/performance.md gives the measured difference, test_seams.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upscaler.architectures import RRDBNet
-from upscaler.memory import is_out_of_memory
+from upscaler.memory import free_bytes, is_out_of_memory
 from upscaler.pixels import LUMA
 from upscaler.precision import overflowed
 from upscaler.source import Source
@@ -23,10 +24,12 @@ from utils.errors import OutOfMemory
 
 # Lengths in px of the network's trunk, which is as large as the input, or smaller by `unshuffle`.
 CONTEXT = 32
-# Without its context. One large tile fills an accelerator as well as a batch of small ones does, and computes
-# less context.
-TILE = {"cpu": 192, "cuda": 768}
+# Without its context. On a processor, by measurement. On an accelerator as large as its memory takes: one large tile
+# fills it as well as a batch of small ones does, and computes less context.
+TILE = {"cpu": 192}
 SMALLEST_TILE = 16
+LARGEST_TILE = 1536  # here context is a twelfth of the work
+FREE_SHARE = 0.5  # of an accelerator's free memory that a tile may want; the rest is for bands on their way
 MAPS = 48  # feature maps of the trunk's size that are wanted at most at once, enlarged ones included
 
 
@@ -58,7 +61,7 @@ class TileRunner:
         Raises:
             OutOfMemory: not even the smallest tile fits.
         """
-        side = (side or TILE[self.device.type]) * self.unshuffle
+        side = (side or self._side(dtype)) * self.unshuffle
         top = 0
         while top < source.height:
             rows = spans(Span(top, source.height), side)[0]
@@ -69,6 +72,12 @@ class TileRunner:
                 side = min(side, fitted)
             top = rows.stop
             yield band
+
+    def _side(self, dtype: torch.dtype) -> int:
+        """Of a tile on this device, in px of the trunk."""
+        if self.device.type in TILE:
+            return TILE[self.device.type]
+        return side_that_fits(int(free_bytes(self.device) * FREE_SHARE), self._pixel_bytes(dtype))
 
     def _fill(
         self,
@@ -124,10 +133,19 @@ class TileRunner:
 
     def _working_set(self, window: Tile, dtype: torch.dtype) -> int:
         """Bytes that a tile wants at most, for whether it was their lack that stopped it."""
-        return window.area // self.unshuffle**2 * self.features * MAPS * dtype.itemsize
+        return window.area // self.unshuffle**2 * self._pixel_bytes(dtype)
+
+    def _pixel_bytes(self, dtype: torch.dtype) -> int:
+        """Wanted at most for a pixel of the trunk."""
+        return self.features * MAPS * dtype.itemsize
 
     def _network_in(self, dtype: torch.dtype) -> RRDBNet:
         if dtype not in self._placed:
             placed = deepcopy(self._network).to(self.device, dtype)
             self._placed[dtype] = placed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self._placed[dtype]
+
+
+def side_that_fits(room: int, pixel_bytes: int) -> int:
+    """The side in px of the largest tile that with its context wants at most `room` bytes, within what is sensible."""
+    return min(LARGEST_TILE, max(SMALLEST_TILE, math.isqrt(room // pixel_bytes) - 2 * CONTEXT))

@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     )
 
     # The engine
-    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = Field(
-        "auto", description="Where networks run: auto, cpu, cuda, cuda:N or mps."
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
+        "auto", description="Where networks run: auto, cpu, cuda or cuda:N."
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the networks: auto, float32, bfloat16 or float16."

@@ -233,6 +233,18 @@ def test_a_tile_that_does_not_fit_is_halved_and_goes_on(monkeypatch: pytest.Monk
     assert shares[-1] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("gigabytes", "side"), [(0.001, tile_runner.SMALLEST_TILE), (2, 506), (12, 1333), (70, tile_runner.LARGEST_TILE)]
+)
+def test_an_accelerators_tiles_are_as_large_as_its_memory_takes(gigabytes: float, side: int) -> None:
+    features, bfloat16 = 64, 2
+    pixel_bytes = features * bfloat16 * tile_runner.MAPS
+    chosen = tile_runner.side_that_fits(int(gigabytes * 1e9), pixel_bytes)
+    assert chosen == side
+    wanted = (chosen + 2 * tile_runner.CONTEXT) ** 2 * pixel_bytes
+    assert wanted <= gigabytes * 1e9 or chosen == tile_runner.SMALLEST_TILE
+
+
 def test_when_not_even_the_smallest_tile_fits_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(self: RRDBNet, x: Tensor) -> Tensor:
         raise MemoryError
