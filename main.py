@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from celery_app import app as celery_app
 from celery_app import make_celery
@@ -33,6 +34,8 @@ def create_app() -> Flask:
     app = Flask(__name__, template_folder="views/templates", static_folder="views/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_FIELDS_BYTES
     app.json.sort_keys = app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    if settings.behind_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     provide(app, settings, open_store(settings, Announcer(settings)))
     register(app)
     app.cli.add_command(sweep)

@@ -284,6 +284,12 @@ class TooManyStreams(ServiceError):
     code, status, title = "too_many_streams", 503, "Too many event streams are open"
 
 
+class TooManyUploads(ServiceError):
+    """As many uploads are being taken in as WEB_THREADS allows."""
+
+    code, status, title = "too_many_uploads", 503, "Too many uploads at a time"
+
+
 class ServiceUnavailable(ServiceError):
     """The web server itself does not answer: it is starting, or has too much to do. nginx says so."""
 

@@ -119,9 +119,14 @@ class Settings(BaseSettings):
 
     # Processes and logs
     web_workers: int = Field(2, ge=1, le=64, description="Web server processes: 1 to 64.")
-    web_threads: int = Field(16, ge=1, le=1024, description="Threads of each web process: 1 to 1024.")
+    web_threads: int = Field(
+        16, ge=1, le=1024, description="Requests at once in each web process, uploads among them: 1 to 1024."
+    )
     web_streams: int = Field(
         1000, ge=1, le=10_000, description="Event streams and waiting requests of each web process: 1 to 10000."
+    )
+    behind_proxy: bool = Field(
+        False, description="Whether a proxy's X-Forwarded-For, -Proto and -Host are believed: 0 or 1."
     )
     worker_concurrency: int = Field(
         1, ge=1, le=64, description="Tasks at once in a worker; each has its own model in memory: 1 to 64."

@@ -7,7 +7,6 @@ as `task`, the one that has changed. A stream that is opened again begins with t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from http import HTTPStatus
 
 from flask import Blueprint, Response, current_app, request
 
@@ -15,6 +14,7 @@ from mongo.batches import Batch
 from mongo.jobs import Job
 from mongo.task_document import task_document
 from utils.errors import TooManyStreams, UnknownBatch
+from views.answers import no_content
 from views.batches import batch_document, find_batch, summary
 from views.context import context
 from views.events import HEARTBEAT, LAST_EVENT_ID, NOTHING_NEW, Event, Kind, event_stream, stream_answer
@@ -45,7 +45,7 @@ def batch_events(batch_id: str) -> Response:
     """
     batch, jobs = find_batch(batch_id)
     if request.headers.get("Last-Event-ID") == END and _is_over(jobs):
-        return Response(status=HTTPStatus.NO_CONTENT)
+        return no_content()
     watch = context().lookout.watch_jobs(jobs)
     return event_stream(watch, _story(batch, jobs, watch))
 

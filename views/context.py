@@ -13,6 +13,7 @@ from utils.settings import Settings
 from views.estimates import Estimator
 from views.figures import Figures
 from views.lookout import Lookout
+from views.upload_places import UploadPlaces
 
 _KEY = "image-upscaler"
 
@@ -26,6 +27,7 @@ class Context:
     estimator: Estimator
     lookout: Lookout
     figures: Figures
+    upload_places: UploadPlaces
 
 
 def provide(app: Flask, settings: Settings, store: Store) -> None:
@@ -35,6 +37,7 @@ def provide(app: Flask, settings: Settings, store: Store) -> None:
         Estimator(store.jobs),
         Lookout(store.jobs, Listener(settings), settings.web_streams),
         Figures(store, settings),
+        UploadPlaces(settings.web_threads),
     )
 
 

@@ -26,6 +26,7 @@ from typing_extensions import TypedDict
 from mongo.jobs import Job
 from mongo.task_document import TaskDocument, task_document
 from utils.errors import BadRequest, ForeignOrigin, StoreUnavailable, TooManyStreams, UnknownTask, UpgradeRequired
+from views.answers import no_content
 from views.context import context, owner
 from views.lookout import News, Watch
 from views.openapi import examples
@@ -111,7 +112,7 @@ def task_events(task_id: str) -> Response:
     job = find_task(task_id)
     is_known = request.headers.get("Last-Event-ID") == event_id(job)
     if is_known and job.status.is_final:
-        return Response(status=HTTPStatus.NO_CONTENT)
+        return no_content()
     watch = context().lookout.watch_job(job, is_known=is_known)
     return event_stream(watch, (list(events_of(news)) for news in watch.news(HEARTBEAT)))
 

@@ -14,6 +14,7 @@ from werkzeug.wsgi import FileWrapper
 
 from mongo.jobs import Job, Status, StoredImage
 from utils.errors import Expired, NotReady, ProcessingFailed, RangeNotSatisfiable, ServiceError, UnknownName
+from views.answers import no_content
 from views.context import context, owner
 from views.openapi import headers
 from views.openapi.operations import Answer, Parameter, operation
@@ -79,7 +80,7 @@ def delete(name: str) -> Response:
     job = _latest(name)
     if not context().store.jobs.let_go(job):
         raise absence(job)
-    return Response(status=HTTPStatus.NO_CONTENT)
+    return no_content()
 
 
 def _latest(name: str) -> Job:

@@ -146,6 +146,8 @@ def _checked(file: FileStorage, fields: _Fields, settings: Settings) -> Upload:
 
 
 def _the_files() -> list[FileStorage]:
+    if others := request.files.keys() - {"image"}:
+        raise InvalidParameter("Files are taken in the field 'image' alone.", field=min(others))
     if files := [file for file in request.files.getlist("image") if file.filename]:
         return files
     if "image" in request.form:

@@ -27,6 +27,7 @@ from utils.errors import (
     StoreUnavailable,
     TooManyBytes,
     TooManyPixels,
+    TooManyUploads,
     Undecodable,
     UnknownModel,
     UnsupportedFormat,
@@ -42,6 +43,7 @@ from views.openapi.headers import CACHE_CONTROL, LOCATION, PREFERENCE_APPLIED, R
 from views.openapi.operations import JSON, Answer, operation
 from views.tasks import task_response
 from views.upload_form import Refusal, Upload, digest, read_uploads
+from views.upload_places import Place
 from views.waiting import PREFER, preferred_wait, wait_for_end, wait_for_ends
 
 blueprint = Blueprint("upscale", __name__)
@@ -97,6 +99,7 @@ FILE_ERRORS = (
         UnknownModel,
         NameConflict,
         QueueFull,
+        TooManyUploads,
         StoreFull,
         BatchRefused,
         KeyReused,
@@ -112,17 +115,19 @@ def upscale() -> Response:
     `on_conflict`. Several `image` parts make a batch: the other fields hold for each, and each is taken or refused by
     itself.
     """
-    uploads = read_uploads(context().settings)
-    if isinstance(uploads, Upload):
-        return answered_once(uploads.digest, lambda: _answer_one(uploads))
-    return answered_once(digest(uploads), lambda: _answer_many(uploads))
+    with context().upload_places.take() as place:
+        uploads = read_uploads(context().settings)
+        if isinstance(uploads, Upload):
+            return answered_once(uploads.digest, lambda: _answer_one(uploads, place))
+        return answered_once(digest(uploads), lambda: _answer_many(uploads, place))
 
 
 # --- One picture ---------------------------------------------------------------------------------
 
 
-def _answer_one(upload: Upload) -> Response:
+def _answer_one(upload: Upload, place: Place) -> Response:
     taken = take_in(upload)
+    place.leave()
     g.task_id = taken.job.id
     job = wait_for_end(taken.job, preferred_wait())
     response = task_response(job, **taken.remarks, **({"detail": _duplicate_detail(job)} if taken.remarks else {}))
@@ -139,7 +144,7 @@ def _duplicate_detail(holder: Job) -> str:
 # --- Several -------------------------------------------------------------------------------------
 
 
-def _answer_many(uploads: list[Upload | Refusal]) -> Response:
+def _answer_many(uploads: list[Upload | Refusal], place: Place) -> Response:
     """Take each in by itself: what is wrong with one is told in its place, and the others go on."""
     files: list[BatchFile] = []
     jobs: list[Job] = []
@@ -161,6 +166,7 @@ def _answer_many(uploads: list[Upload | Refusal]) -> Response:
         raise _reason(files, errors)
     batch = Batch.new(owner(), files)
     context().store.batches.create(batch)
+    place.leave()
     jobs = wait_for_ends(jobs, preferred_wait())
     response = batch_response(batch, jobs)
     response.headers["Location"] = url_for("batches.batch", batch_id=batch.id)

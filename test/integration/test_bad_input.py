@@ -114,6 +114,13 @@ def test_a_bad_field_is_named(service: Service, form: dict[str, str], code: str,
 
 
 @pytest.mark.usefixtures("nothing_stays")
+def test_a_file_in_another_field_is_named(service: Service) -> None:
+    files = {"image": ("photo.jpg", jpeg()), "picture": ("photo.jpg", jpeg())}
+    answer = requests.post(f"{service.url}/upscale", files=files, timeout=60)
+    assert problem(answer, 422, "invalid_parameter")["field"] == "picture"
+
+
+@pytest.mark.usefixtures("nothing_stays")
 def test_text_in_place_of_the_file_is_explained(service: Service) -> None:
     answer = requests.post(f"{service.url}/upscale", data={"image": "@photo.jpg"}, timeout=60)
     assert "mind the @" in str(problem(answer, 400, "missing_image")["detail"])
