@@ -49,7 +49,7 @@ def start_mongod(data_dir: Path, running: ExitStack, inherited: Sequence[int] = 
     Raises:
         ProgramError: in one sentence, why there is none.
     """
-    program = _find("mongod", MONGOD_WHEEL_BINARY, "MONGO_URL")
+    program = mongod_program()
     folder = _folder(data_dir / "mongo")
     port = free_port()
     command = [
@@ -86,6 +86,15 @@ def start_redis(data_dir: Path, running: ExitStack, inherited: Sequence[int] = (
     with Redis(port=port, socket_timeout=1) as client:
         child.wait_until(_answers(client.ping, RedisError), START_TIMEOUT)
     return LocalServer(f"redis://127.0.0.1:{port}/0", child)
+
+
+def mongod_program() -> str:
+    """The path of mongod.
+
+    Raises:
+        ProgramError: in one sentence, why there is none.
+    """
+    return _find("mongod", MONGOD_WHEEL_BINARY, "MONGO_URL")
 
 
 def redis_program() -> str:
