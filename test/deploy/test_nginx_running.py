@@ -115,4 +115,5 @@ def test_what_never_reached_the_application_is_logged_with_its_id(start_nginx):
     refused = requests.get(f"{nginx.url}/metrics", timeout=60)
     (line,) = wait_until(lambda: nginx.log.read_text().splitlines())
     logged = json.loads(line)
+    assert logged["event"] == "GET /metrics HTTP/1.1"
     assert (logged["status"], logged["request_id"]) == (404, refused.headers["X-Request-ID"])
