@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from celery_app import app as celery_app
 from celery_app import make_celery
 from celery_app.announcements import Announcer
-from celery_app.commands import sweep
+from celery_app.commands import doctor, sweep
 from mongo import open_store
 from utils.local_run import run_everything
 from utils.logging import configure_logging
@@ -39,6 +39,7 @@ def create_app() -> Flask:
     provide(app, settings, open_store(settings, Announcer(settings)))
     register(app)
     app.cli.add_command(sweep)
+    app.cli.add_command(doctor)
     return app
 
 

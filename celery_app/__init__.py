@@ -52,7 +52,7 @@ def make_celery(settings: Settings) -> Celery:
             Queue(name, queue_arguments=dict(broker.queue_arguments)) for name in (UPSCALE_QUEUE, SWEEP_QUEUE)
         ],
         task_default_queue=UPSCALE_QUEUE,
-        task_routes={"sweep": {"queue": SWEEP_QUEUE}, "clean_up": {"queue": SWEEP_QUEUE}},
+        task_routes={"sweep": {"queue": SWEEP_QUEUE}},
         # In Redis a message goes when its task begins: from then on the job's lease stands for it. (Acknowledged late,
         # a task that ended after Redis had been away ended its worker too.) And no worker takes more messages than
         # it has hands, so that one that waits can be seen in the queue.
@@ -66,10 +66,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=dict(broker.options),
-        beat_schedule={
-            "sweep": {"task": "sweep", "schedule": float(settings.sweep_seconds)},
-            "clean_up": {"task": "clean_up", "schedule": clean_up_seconds(settings)},
-        },
+        beat_schedule={"sweep": {"task": "sweep", "schedule": float(settings.sweep_seconds)}},
     )
     return application
 

@@ -15,7 +15,7 @@ from utils.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
-TOO_SOON = 0.5  # of the time between two rounds
+TOO_SOON = 0.5  # of the time between two sweeps
 
 
 @app.task(name="upscale")
@@ -33,20 +33,16 @@ def upscale(job_id: str) -> None:
 
 @app.task(name="sweep")
 def sweep() -> None:
-    """Look after the jobs, unless that was done just now: messages pile up while no worker is there."""
-    worker = the_worker()
-    with _left_to_the_sweep():
-        if worker.store.sweep.begin("sweep", TOO_SOON * timedelta(seconds=worker.settings.sweep_seconds)):
-            upkeep.sweep(worker.store, worker.settings)
+    """Look after the jobs, and clean up now and then.
 
-
-@app.task(name="clean_up")
-def clean_up() -> None:
-    """Remove what nobody needs, unless that was done just now."""
-    worker = the_worker()
+    Nothing is done that was done just now: messages pile up while no worker is there.
+    """
+    store, settings = the_worker().store, the_worker().settings
     with _left_to_the_sweep():
-        if worker.store.sweep.begin("clean_up", TOO_SOON * timedelta(seconds=clean_up_seconds(worker.settings))):
-            upkeep.clean_up(worker.store, worker.settings)
+        if store.sweep.begin("sweep", TOO_SOON * timedelta(seconds=settings.sweep_seconds)):
+            upkeep.sweep(store, settings)
+        if store.sweep.begin("clean_up", timedelta(seconds=clean_up_seconds(settings))):
+            upkeep.clean_up(store, settings)
 
 
 @contextmanager

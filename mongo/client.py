@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mongo.census import Census
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
+    from mongo.invariants import Invariants
     from mongo.job_store import JobStore
     from mongo.job_sweep import JobSweep
     from mongo.particulars import ParticularsStore
@@ -56,6 +57,7 @@ class Store:
     callbacks: CallbackStore
     census: Census
     tallies: TallyStore
+    invariants: Invariants
 
     def ping(self) -> None:
         """Ask the server for a sign of life.
@@ -96,6 +98,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
     from mongo.census import Census
     from mongo.idempotency import IdempotencyStore
     from mongo.images import ImageStore
+    from mongo.invariants import Invariants
     from mongo.job_store import JobStore
     from mongo.job_sweep import JobSweep
     from mongo.particulars import ParticularsStore
@@ -123,6 +126,7 @@ def open_store(settings: Settings, announce: Announce = lambda *_: None) -> Stor
         callbacks=CallbackStore(database),
         census=Census(database),
         tallies=TallyStore(database),
+        invariants=Invariants(database, grace),
     )
 
 

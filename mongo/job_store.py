@@ -34,6 +34,25 @@ from mongo.server_time import NOW, from_now
 from utils.errors import ServiceError
 from utils.upscale_request import UpscaleRequest
 
+INDEXES = [
+    IndexModel(
+        [("owner", ASCENDING), ("name", ASCENDING)],
+        name="one_current_job_a_name",
+        unique=True,
+        partialFilterExpression={"current": True},
+    ),
+    IndexModel([("owner", ASCENDING), ("name", ASCENDING), ("created_at", DESCENDING)], name="history"),
+    IndexModel([("status", ASCENDING), ("created_at", ASCENDING)], name="queue"),
+    IndexModel([("status", ASCENDING), ("request.model", ASCENDING)], name="census"),
+    IndexModel([("owner", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="list"),
+    IndexModel(
+        [("owner", ASCENDING), ("source.sha256", ASCENDING)],
+        name="finished_like",
+        partialFilterExpression={"current": True},
+    ),
+    IndexModel([("expires_at", ASCENDING)], name="expiry", partialFilterExpression={"status": Status.SUCCESS}),
+]
+
 FIRST_GUESS = 2.0  # s a job, before any was measured
 
 
@@ -328,28 +347,7 @@ class JobStore:
         """Make the indexes, once a process. On a new server with much to do that is no brief matter."""
         if self._indexed:
             return
-        self._jobs.create_indexes(
-            [
-                IndexModel(
-                    [("owner", ASCENDING), ("name", ASCENDING)],
-                    name="one_current_job_a_name",
-                    unique=True,
-                    partialFilterExpression={"current": True},
-                ),
-                IndexModel([("owner", ASCENDING), ("name", ASCENDING), ("created_at", DESCENDING)], name="history"),
-                IndexModel([("status", ASCENDING), ("created_at", ASCENDING)], name="queue"),
-                IndexModel([("status", ASCENDING), ("request.model", ASCENDING)], name="census"),
-                IndexModel([("owner", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)], name="list"),
-                IndexModel(
-                    [("owner", ASCENDING), ("source.sha256", ASCENDING)],
-                    name="finished_like",
-                    partialFilterExpression={"current": True},
-                ),
-                IndexModel(
-                    [("expires_at", ASCENDING)], name="expiry", partialFilterExpression={"status": Status.SUCCESS}
-                ),
-            ]
-        )
+        self._jobs.create_indexes(INDEXES)
         self._indexed = True
 
 

@@ -10,7 +10,7 @@ from bson import ObjectId
 from pymongo import ASCENDING
 from pymongo.database import Database
 
-from mongo.client import Document, translated
+from mongo.client import Document, brief, translated
 from mongo.job_updates import LEASE_RUN_OUT, TRIED, ended, failed, given_up, waiting_again
 from mongo.jobs import Status
 from mongo.server_time import NOW, ago, not_after
@@ -40,6 +40,13 @@ class JobSweep:
         begun_at = {"$cond": [is_due, NOW, {"$ifNull": ["$begun_at", NOW]}]}
         noted = self._upkeep.update_one({"_id": kind}, [{"$set": {"begun_at": begun_at}}], upsert=True)
         return noted.modified_count > 0 or noted.upserted_id is not None
+
+    @brief
+    def age(self, kind: str) -> timedelta | None:
+        """How long ago this kind of upkeep was begun last; None if it never was."""
+        since = {"$project": {"ms": {"$subtract": [NOW, "$begun_at"]}}}
+        found = next(iter(self._upkeep.aggregate([{"$match": {"_id": kind}}, since])), None)
+        return timedelta(milliseconds=found["ms"]) if found else None
 
     @translated
     def hand_on_lost(self) -> Lost:
