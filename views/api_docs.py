@@ -29,7 +29,7 @@ blueprint = Blueprint("api_docs", __name__)
 def openapi_json() -> Response:
     """This description of the API, as OpenAPI 3.1."""
     response = jsonify(api_document(current_app, is_counted))
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "private, no-cache"
     response.add_etag()
     return response.make_conditional(request.environ)  # type: ignore[return-value]
 

@@ -28,7 +28,7 @@ EXTENSIONS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
 ABSENCES = (UnknownName, NotReady, ProcessingFailed, Expired)
 """Why there may be no picture."""
 
-VALIDATORS = [headers.ETAG, headers.CACHE_CONTROL]
+VALIDATORS = [headers.ETAG, headers.REVALIDATED]
 NOT_MODIFIED = Answer(HTTPStatus.NOT_MODIFIED, "The caller has it already.", headers=VALIDATORS)
 IF_NONE_MATCH = Parameter("If-None-Match", "header", "The `ETag` that the caller has.", {"type": "string"})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
@@ -27,14 +26,13 @@ from utils.errors import (
 )
 from views.errors import ProblemDocument
 from views.openapi import headers, texts
-from views.openapi.headers import Header
+from views.openapi.headers import Header, references
 from views.openapi.operations import Answer, Operation, Parameter, operation_of
+from views.openapi.problems import example_of, problem_response
 from views.openapi.schemas import schema_of
 from views.openapi.webhook import task_ended
 
 VERSION = "0.1.0"
-PROBLEM, HTML = "application/problem+json", "text/html"
-
 EVERYWHERE = (BadRequest, ServiceError, ServiceUnavailable, TooManyConnections)
 """Errors that any operation may answer with."""
 
@@ -56,9 +54,9 @@ def api_document(app: Flask, is_counted: Callable[[str], bool]) -> dict[str, Any
     )
     schema_of(ProblemDocument, spec)
     for error in KINDS:
-        spec.components.example(error.code, {"summary": error.title, "value": _example(error)})
+        spec.components.example(error.code, {"summary": error.title, "value": example_of(error)})
     for error in (RouteNotFound, MethodNotAllowed):
-        spec.components.response(error.__name__, _problem(spec, [error], []))
+        spec.components.response(error.__name__, problem_response(spec, [error], []))
     spec.options["webhooks"] = {"task_ended": {"post": task_ended(schema_of(CallbackDocument, spec))}}
     for rule, view in described_routes(app):
         noted = operation_of(view)
@@ -135,7 +133,7 @@ def _responses(
     responses = {str(int(answer.status)): _answer(spec, answer, limits) for answer in answers}
     by_status = sorted(errors, key=lambda kind: (kind.status, kind.code))
     for status, kinds in groupby(by_status, key=lambda kind: kind.status):
-        problem = _problem(spec, list(kinds), limits)
+        problem = problem_response(spec, list(kinds), limits)
         if present := responses.get(str(status)):
             present["description"] += f" Or: {problem['description']}"
             present.setdefault("content", {}).update(problem["content"])
@@ -146,7 +144,7 @@ def _responses(
 
 def _answer(spec: APISpec, answer: Answer, limits: list[Header]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.meaning}
-    if described := _headers(spec, [*answer.headers, *limits]):
+    if described := references(spec, [*answer.headers, *limits]):
         response["headers"] = described
     if answer.media_type:
         content: dict[str, Any] = {"schema": schema_of(answer.body, spec)}
@@ -159,54 +157,6 @@ def _answer(spec: APISpec, answer: Answer, limits: list[Header]) -> dict[str, An
             for name, parameters in answer.links.items()
         }
     return response
-
-
-def _headers(spec: APISpec, described: Iterable[Header]) -> dict[str, Any]:
-    """References to the headers, by their names; each is a component of `spec` from then on."""
-    return {header.name: {"$ref": f"#/components/headers/{_component(spec, header)}"} for header in described}
-
-
-def _component(spec: APISpec, header: Header) -> str:
-    name = header.name if header.required else f"{header.name}.optional"
-    if name not in spec.components.headers:
-        component = {"description": header.meaning, "schema": header.schema, "example": header.example}
-        spec.components.header(name, component | ({"required": True} if header.required else {}))
-    return name
-
-
-def _problem(spec: APISpec, kinds: Sequence[type[ServiceError]], limits: list[Header]) -> dict[str, Any]:
-    """The response of errors that share a status."""
-    status = kinds[0].status
-    told = [headers.sometimes(headers.RETRY_AFTER)]
-    told += [headers.ALLOW] if status == HTTPStatus.METHOD_NOT_ALLOWED else []
-    told += [headers.UPGRADE] if status == HTTPStatus.UPGRADE_REQUIRED else []
-    schema = {
-        "allOf": [
-            {"$ref": "#/components/schemas/ProblemDocument"},
-            {"properties": {"status": {"const": status}, "code": {"enum": [kind.code for kind in kinds]}}},
-        ]
-    }
-    examples = {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds}
-    return {
-        "description": " ".join(f"`{kind.code}`: {kind.title}." for kind in kinds),
-        "headers": _headers(spec, [*told, *limits]),
-        "content": {
-            PROBLEM: {"schema": schema, "examples": examples},
-            HTML: {"schema": {"type": "string"}},  # to a browser, that is with `Accept: text/html`
-        },
-    }
-
-
-def _example(kind: type[ServiceError]) -> dict[str, Any]:
-    """A problem document, whose detail says when that kind of error comes."""
-    return {
-        "type": f"/docs/errors#{kind.code}",
-        "title": kind.title,
-        "status": kind.status,
-        "detail": " ".join((inspect.getdoc(kind) or kind.title).split()),
-        "code": kind.code,
-        "instance": "/…",
-    }
 
 
 def _without_bodies(described: Mapping[str, Any]) -> dict[str, Any]:

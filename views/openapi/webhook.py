@@ -18,7 +18,7 @@ Answer with any 2xx within ten seconds. Anything else, redirects too, and it is 
 
 HEADERS = {
     "webhook-id": ("The same for every try: `task_` and the task's id.", f"task_{examples.TASK_ID}"),
-    "webhook-timestamp": ("When this try was made, in seconds since 1970.", "1795205533"),
+    "webhook-timestamp": ("When this try was made, in seconds since 1970.", "1795212436"),
     "webhook-signature": (
         "`v1,` and HMAC-SHA256 of `webhook-id.webhook-timestamp.body` in Base64.",
         "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
