@@ -9,6 +9,7 @@ refused once the job was handed on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -169,7 +170,22 @@ class JobStore:
             limit: how many at most.
             before: where the page before ended.
         """
-        query: Document = {"owner": owner, **wanted}
+        return self._list({"owner": owner, **wanted}, limit, before)
+
+    @brief
+    def shown(self, owner: str, search: str, limit: int, before: Position | None) -> list[Job]:
+        """Jobs of the owner that a person wants to see: all but those whose result was let go, newest first.
+
+        Args:
+            search: a part of the name, in letters of either case; empty for all.
+            limit, before: as of `newest`.
+        """
+        query: Document = {"owner": owner, "expired": False}
+        if search:
+            query["name"] = {"$regex": re.escape(search), "$options": "i"}
+        return self._list(query, limit, before)
+
+    def _list(self, query: Document, limit: int, before: Position | None) -> list[Job]:
         if before:
             created_at, job_id = before
             query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": job_id}}]

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, NotRequired
 
 import structlog
-from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, jsonify, make_response, request
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 from werkzeug.exceptions import (
@@ -21,6 +21,8 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from utils import errors
 from utils.errors import KINDS, ServiceError
 from views.context import context
+from views.error_page import error_page
+from views.negotiation import prefers_page
 
 log = structlog.get_logger()
 
@@ -62,8 +64,8 @@ def register(app: Flask) -> None:
 def answer(error: ServiceError) -> Response:
     """The response for `error`: `application/problem+json`, or HTML where that is preferred."""
     document = problem(error)
-    if request.accept_mimetypes.best_match(["application/problem+json", "text/html"]) == "text/html":
-        response = make_response(render_template("error.html", problem=document))
+    if prefers_page():
+        response = make_response(error_page(error, document["type"]))
     else:
         response = jsonify(document)
         response.content_type = "application/problem+json"
@@ -75,7 +77,7 @@ def answer(error: ServiceError) -> Response:
         response.headers["Connection"] = "Upgrade"
         response.headers["Sec-WebSocket-Version"] = "13"
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Vary"] = "Accept"
+    response.vary.add("Accept")
     return response
 
 

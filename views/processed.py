@@ -98,9 +98,18 @@ def finished(name: str) -> tuple[Job, StoredImage, ObjectId]:
         UnknownName, NotReady, ProcessingFailed, Expired: why there is none.
     """
     job = _latest(name)
+    return job, *result_of(job)
+
+
+def result_of(job: Job) -> tuple[StoredImage, ObjectId]:
+    """The job's result and the id of its file.
+
+    Raises:
+        NotReady, ProcessingFailed, Expired: why there is none.
+    """
     if job.status is not Status.SUCCESS or job.result is None or job.result.file_id is None:
         raise absence(job)
-    return job, job.result, job.result.file_id
+    return job.result, job.result.file_id
 
 
 def absence(job: Job) -> ServiceError:

@@ -103,7 +103,7 @@ def cancel(task_id: str) -> Response:
 def tasks() -> Response:
     """The tasks, newest first, a page at a time."""
     limit = _limit(request.args.get("limit", str(PAGE)))
-    before = _read_cursor(request.args["cursor"]) if "cursor" in request.args else None
+    before = read_cursor(request.args["cursor"]) if "cursor" in request.args else None
     wanted: dict[str, Any] = {key: request.args[key] for key in ("status", "name") if key in request.args}
     if wanted.get("status", Status.PENDING) not in list(Status):
         allowed = ", ".join(Status)
@@ -112,7 +112,7 @@ def tasks() -> Response:
     page = found[:limit]
     document: TaskPage = {"tasks": [task_document(job) for job in page], "next": None}
     if len(found) > limit:
-        document["next"] = url_for("tasks.tasks", **wanted, limit=limit, cursor=_cursor(page[-1]))
+        document["next"] = url_for("tasks.tasks", **wanted, limit=limit, cursor=cursor_of(page[-1]))
     return _uncached(document)
 
 
@@ -153,13 +153,18 @@ def _limit(value: str) -> int:
     return int(value)
 
 
-def _cursor(job: Job) -> str:
+def cursor_of(job: Job) -> str:
     """The place of `job` in the list, for a link; not for callers to look into."""
     place = f"{job.created_at.isoformat()} {job.id}"
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def _read_cursor(value: str) -> Position:
+def read_cursor(value: str) -> Position:
+    """The place that a link's cursor stands for.
+
+    Raises:
+        InvalidParameter: it is not one of ours.
+    """
     try:
         created_at, job_id = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode().split(" ")
         return datetime.fromisoformat(created_at), job_id

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
-from flask import Blueprint, Response, g, url_for
+from flask import Blueprint, Response, g, redirect, url_for
 
 from mongo.batches import Batch, BatchFile
 from mongo.jobs import Job, Status
@@ -37,6 +37,7 @@ from views.context import context, owner
 from views.errors import problem
 from views.idempotency import IDEMPOTENCY_KEY, answered_once
 from views.intake import take_in
+from views.negotiation import prefers_page
 from views.openapi import examples
 from views.openapi.form import upload_form
 from views.openapi.headers import CACHE_CONTROL, LOCATION, PREFERENCE_APPLIED, REPLAYED, RETRY_AFTER, sometimes
@@ -118,8 +119,10 @@ def upscale() -> Response:
     with context().upload_places.take() as place:
         uploads = read_uploads(context().settings)
         if isinstance(uploads, Upload):
-            return answered_once(uploads.digest, lambda: _answer_one(uploads, place))
-        return answered_once(digest(uploads), lambda: _answer_many(uploads, place))
+            response = answered_once(uploads.digest, lambda: _answer_one(uploads, place))
+        else:
+            response = answered_once(digest(uploads), lambda: _answer_many(uploads, place))
+    return _to_page(response) if prefers_page() else response
 
 
 # --- One picture ---------------------------------------------------------------------------------
@@ -188,6 +191,23 @@ def _reason(files: list[BatchFile], errors: list[ServiceError]) -> ServiceError:
 def _refusal(error: ServiceError) -> dict[str, Any]:
     """A problem document, to be kept with the batch."""
     return problem(error) | ({"retry_after": error.retry_after} if error.retry_after else {})
+
+
+def _to_page(response: Response) -> Response:
+    """For a browser that sent the form without a script: to the page of the task or batch, in place of its JSON."""
+    document = response.get_json()
+    if batch_id := document.get("batch_id"):
+        page = url_for("pages.batch", batch_id=batch_id)
+    else:
+        page = url_for("pages.task", task_id=document["task_id"], already=_already(document))
+    return cast(Response, redirect(page, HTTPStatus.SEE_OTHER, Response))
+
+
+def _already(document: dict[str, Any]) -> str | None:
+    """Whether the name had a task already, and whether of what was sent now or of something else."""
+    if not document.get("duplicate"):
+        return None
+    return "same" if document["same_image"] and document["same_request"] else "other"
 
 
 # --- Both ----------------------------------------------------------------------------------------

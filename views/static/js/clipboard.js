@@ -1,20 +1,13 @@
-/** Copying a text that stands on the page. */
+/** The button that copies the page's address. */
 
-/** Copy the text of `element`; whether it worked. */
-export async function copyText(element) {
-  try {
-    await navigator.clipboard.writeText(element.textContent);
-    return true;
-  } catch {
-    return copySelected(element);
-  }
-}
-
-/** The old way: the new one exists on https and localhost only, and this service is often neither. */
-function copySelected(element) {
-  const selection = getSelection();
-  selection.selectAllChildren(element);
-  const copied = document.execCommand("copy");
-  if (copied) selection.removeAllRanges();
-  return copied;
+/** @param {HTMLButtonElement} button */
+export function copyLink(button) {
+  // The clipboard exists on https and localhost only; elsewhere the address bar has to do.
+  button.hidden = !navigator.clipboard;
+  const label = button.textContent;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(location.origin + location.pathname);
+    button.textContent = button.dataset.copied;
+    setTimeout(() => (button.textContent = label), 2000);
+  });
 }

@@ -1,74 +1,113 @@
-/** Before and after in one place: the original, enlarged by the browser, left of a line; the result right of it. */
-
-import { formatSize } from "./format.js";
+/**
+ * Before and after in one place: the original, enlarged by the browser, left of a line; the result right of it.
+ *
+ * A large result is shown reduced, and fetched whole only when somebody wants to see its pixels: it is decoded
+ * beside the page's own work, and the browser draws no more of it than is in sight.
+ */
 
 /**
- * @param {object} what
- * @param {string} what.name of the picture
- * @param {string | null} what.before address of the original; without it the result is shown alone
- * @param {string} what.after address of the result
- * @param {{width: number, height: number}} what.source size of the original in pixels
- * @param {{width: number, height: number}} what.result size of the result in pixels
- * @returns {HTMLElement} a figure
+ * @param {HTMLElement} figure
+ * @param {string | null} before address of the original; without it the result is shown alone
  */
-export function comparison({ name, before, after, source, result }) {
-  const template = document.getElementById("comparison-template");
-  const figure = template.content.firstElementChild.cloneNode(true);
-  const images = { before: figure.querySelector(".before"), after: figure.querySelector(".after") };
-  const caption = figure.querySelector(".caption");
+export function setUpComparison(figure, before) {
+  const part = (name) => figure.querySelector(name);
+  const caption = part(".caption");
+  figure.style.setProperty("--width", figure.dataset.width);
+  figure.style.setProperty("--height", figure.dataset.height);
+  caption.textContent = before ? caption.dataset.with : caption.dataset.without;
+  if (before) {
+    part(".before").src = before;
+    part(".before").hidden = part(".split").hidden = false;
+    figure.classList.add("has-before");
+  }
+  part(".zoom").hidden = false;
+  const whole = new WholePicture(figure, part(".after"), caption);
+  if (figure.dataset.light !== undefined) whole.show();
+  setUpLine(figure);
+  setUpZoom(figure, () => whole.show());
+}
 
-  figure.style.setProperty("--width", result.width);
-  figure.style.setProperty("--height", result.height);
-  figure.classList.toggle("is-single", before === null);
+/** The result with all its pixels, in place of the reduced one. */
+class WholePicture {
+  #shown = null;
 
-  images.after.alt = `${name}, upscaled`;
-  images.after.onerror = () => {
-    caption.textContent = `The picture (${formatSize(result)}) cannot be shown here. Download it to see it.`;
-  };
-  images.after.src = after;
-  if (before !== null) {
-    images.before.alt = `${name}, as it was`;
-    images.before.src = before;
-    caption.textContent = `Left: the original, ${formatSize(source)}, enlarged by the browser. Right: the result.`;
-  } else {
-    caption.textContent = "This browser does not have the original. Drop it again to compare.";
+  constructor(figure, image, caption) {
+    Object.assign(this, { figure, image, caption });
   }
 
-  setUpLine(figure, name);
-  setUpZoom(figure);
-  return figure;
+  /** Fetch and decode it, once; the reduced one stays until then. */
+  show() {
+    this.#shown ??= this.#fetched();
+    return this.#shown;
+  }
+
+  async #fetched() {
+    const said = this.caption.textContent;
+    const telling = setTimeout(() => (this.caption.textContent = this.figure.dataset.loading), 300);
+    const picture = new Image();
+    picture.src = this.figure.dataset.whole;
+    try {
+      await picture.decode();
+      clearTimeout(telling);
+      this.caption.textContent = said;
+      for (const name of ["alt", "class", "width", "height", "draggable"]) {
+        picture.setAttribute(name, this.image.getAttribute(name));
+      }
+      this.image.replaceWith(picture);
+    } catch {
+      clearTimeout(telling);
+      this.caption.textContent = this.figure.dataset.unshown;
+    }
+  }
 }
 
 /** Keep the clipping of both pictures at the line, wherever it is moved and however the pictures are scrolled. */
-function setUpLine(figure, name) {
+function setUpLine(figure) {
   const [viewport, pair, split] = [".viewport", ".pair", ".split"].map((part) => figure.querySelector(part));
-  split.setAttribute("aria-label", `Line between before and after of ${name}`);
-
   const draw = () => {
     const line = (split.value / 100) * viewport.offsetWidth;
     figure.style.setProperty("--split", split.value);
     figure.style.setProperty("--edge", `${line + viewport.scrollLeft - pair.offsetLeft}px`);
-    split.setAttribute("aria-valuetext", `${Math.round(split.value)} % original`);
+    split.setAttribute("aria-valuetext", figure.dataset.value.replace("{percent}", `${Math.round(split.value)} %`));
   };
   split.addEventListener("input", draw);
   viewport.addEventListener("scroll", draw);
   new ResizeObserver(draw).observe(pair);
 }
 
-/** The button between the whole picture and one pixel of the result a pixel of the screen. */
-function setUpZoom(figure) {
-  const [viewport, zoom] = [".viewport", ".zoom"].map((part) => figure.querySelector(part));
-  zoom.addEventListener("click", () => {
-    const isZoomed = figure.classList.toggle("is-zoomed");
-    zoom.setAttribute("aria-pressed", String(isZoomed));
-    figure.style.setProperty("--pixel-ratio", devicePixelRatio);
+/** The buttons between the whole picture and so many pixels of the screen for one of the result. */
+function setUpZoom(figure, onZoomed) {
+  const viewport = figure.querySelector(".viewport");
+  const buttons = [...figure.querySelectorAll("[data-zoom]")];
+  const zoom = (chosen, at = { x: 0.5, y: 0.5 }) => {
+    const isZoomed = chosen.dataset.zoom !== "fit";
+    buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === chosen)));
+    figure.classList.toggle("is-zoomed", isZoomed);
+    figure.style.setProperty("--zoom", isZoomed ? chosen.dataset.zoom / devicePixelRatio : 1);
     viewport.tabIndex = isZoomed ? 0 : -1; // the arrow keys scroll it
     viewport.scrollTo(
-      (viewport.scrollWidth - viewport.clientWidth) / 2,
-      (viewport.scrollHeight - viewport.clientHeight) / 2,
+      viewport.scrollWidth * at.x - viewport.clientWidth / 2,
+      viewport.scrollHeight * at.y - viewport.clientHeight / 2,
     );
+    if (isZoomed) onZoomed();
+  };
+  for (const button of buttons) button.addEventListener("click", () => zoom(button, middleOf(viewport)));
+  viewport.addEventListener("dblclick", (event) => {
+    const box = viewport.getBoundingClientRect();
+    const at = {
+      x: (viewport.scrollLeft + event.clientX - box.left) / viewport.scrollWidth,
+      y: (viewport.scrollTop + event.clientY - box.top) / viewport.scrollHeight,
+    };
+    zoom(figure.classList.contains("is-zoomed") ? buttons[0] : buttons[1], at);
   });
   letMouseDrag(viewport);
+}
+
+function middleOf(viewport) {
+  return {
+    x: (viewport.scrollLeft + viewport.clientWidth / 2) / viewport.scrollWidth,
+    y: (viewport.scrollTop + viewport.clientHeight / 2) / viewport.scrollHeight,
+  };
 }
 
 /** Fingers and wheels scroll by themselves; a mouse has to drag. */

@@ -4,21 +4,17 @@ import { pastedName } from "./names.js";
 
 /**
  * @param {{zone: HTMLElement, input: HTMLInputElement}} where `zone` lights up while files hang over the page
- * @param {(pictures: {file: File, name: string}[]) => void} onPictures
+ * @param {(files: File[]) => void} onFiles
  */
-export function watchIntake({ zone, input }, onPictures) {
-  const take = (files, nameOf = (file) => file.name) => {
-    if (files.length) onPictures([...files].map((file) => ({ file, name: nameOf(file) })));
-  };
+export function watchIntake({ zone, input }, onFiles) {
+  const take = (files) => files.length && onFiles(files);
 
-  input.addEventListener("change", () => {
-    take(input.files);
-    input.value = ""; // so that the same file can be chosen again
-  });
+  input.addEventListener("change", () => take([...input.files]));
 
   document.addEventListener("paste", (event) => {
     // A picture that was copied, and not a file, is called image.png in every browser.
-    take(event.clipboardData.files, (file) => (file.name === "image.png" ? pastedName() : file.name));
+    const named = (file) => (file.name === "image.png" ? new File([file], pastedName(), { type: file.type }) : file);
+    take([...event.clipboardData.files].map(named));
   });
 
   window.addEventListener("dragover", (event) => {
@@ -33,6 +29,6 @@ export function watchIntake({ zone, input }, onPictures) {
     zone.classList.remove("is-over");
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
-    take(event.dataTransfer.files);
+    take([...event.dataTransfer.files]);
   });
 }

@@ -4,19 +4,12 @@ const MOST_BYTES = 255; // in UTF-8
 const NOT_ALLOWED = /[^\p{L}\p{M}\p{N} ._\-+,;=@#&%!~'()[\]{}$^]/gu;
 const SIGNATURE_BYTES = 3;
 
-/** The name after `name` in the row "photo.jpg", "photo (2).jpg", "photo (3).jpg"… */
-export function nextName(name) {
-  const { stem, suffix } = split(name);
-  const counted = /^(.*) \((\d{1,6})\)$/su.exec(stem);
-  const [base, number] = counted ? [counted[1], Number(counted[2]) + 1] : [stem, 2];
-  return shortened(base, ` (${number})${suffix}`);
-}
-
 /**
- * `name` mended until the service can take it: allowed characters, a bearable length, and an extension that
- * tells what the file is. The same name comes back where nothing had to be mended.
+ * The file's name, mended until the service can take it: allowed characters, a bearable length, and an extension
+ * that tells what the file is. The same name comes back where nothing had to be mended.
  */
-export async function mendedName(file, name) {
+export async function mendedName(file) {
+  const { name } = file;
   const { stem, suffix } = split(name.normalize("NFC").replace(NOT_ALLOWED, "_"));
   const base = stem.replace(/^[ .]+|[ .]+$/g, "") || "picture";
   const fitting = await suffixes(file);
