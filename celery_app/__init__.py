@@ -91,14 +91,19 @@ def _use_our_logging(**_: Any) -> None:
     configure_logging(load_settings())
 
 
-def send_upscale(job_id: str) -> None:
+def send_upscale(job_id: str, request_id: str | None = None) -> None:
     """Tell the workers of a job.
+
+    Args:
+        request_id: of the HTTP request that it came with, for what is logged before the job is read.
 
     Raises:
         BrokerUnavailable: the broker did not take the message.
     """
     with _producer() as producer:
-        app.send_task("upscale", args=[job_id], producer=producer, retry_policy=ONE_RETRY)
+        app.send_task(
+            "upscale", args=[job_id], headers={"request_id": request_id}, producer=producer, retry_policy=ONE_RETRY
+        )
 
 
 def queue_length() -> int:

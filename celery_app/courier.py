@@ -59,8 +59,10 @@ class Courier:
         delivery = self._store.callbacks.claim()
         if delivery is None:
             return False
-        with structlog.contextvars.bound_contextvars(task_id=delivery.job_id):
-            self._try(delivery)
+        job = self._store.jobs.get(delivery.owner, delivery.job_id)
+        if job is not None:
+            with structlog.contextvars.bound_contextvars(task_id=job.id, request_id=job.request_id):
+                self._try(delivery, job)
         self._counts.hand_over()
         return True
 
@@ -75,10 +77,7 @@ class Courier:
                 log.exception("unforeseen error at a callback")
             time.sleep(LOOK_EVERY * random.uniform(0.5, 1.5))  # noqa: S311 - so that they do not look all at once
 
-    def _try(self, delivery: Delivery) -> None:
-        job = self._store.jobs.get(delivery.owner, delivery.job_id)
-        if job is None:
-            return
+    def _try(self, delivery: Delivery, job: Job) -> None:
         try:
             status = self._post(delivery.url, job)
         except NotSent as error:
@@ -104,6 +103,8 @@ class Courier:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._webhook.sign(message_id, now, body),
         }
+        if job.request_id:
+            headers["X-Request-ID"] = job.request_id
         return post(url, body.encode(), headers, allow_private=self._allow_private)
 
     def _close(self, delivery: Delivery, outcome: str) -> None:

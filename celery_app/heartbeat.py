@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
@@ -31,7 +32,8 @@ class Heartbeat:
         self._progress = 0.0
         self._stale: StaleAttempt | None = None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat-{job.id}", daemon=True)
+        in_context = copy_context().run  # so that its log lines tell of the job as those of the task do
+        self._thread = threading.Thread(target=in_context, args=[self._run], name=f"heartbeat-{job.id}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -64,4 +66,4 @@ class Heartbeat:
                 return
             except StoreUnavailable as error:
                 # The lease may run out meanwhile. Then the next beat says so.
-                log.warning("heartbeat missed", task_id=self._job.id, reason=error.detail)
+                log.warning("heartbeat missed", reason=error.detail)

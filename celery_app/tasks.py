@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
+from celery import Task
 
 from celery_app import app, clean_up_seconds, upkeep
 from celery_app.upscaling import run_job
@@ -14,21 +15,23 @@ from celery_app.worker import the_worker
 from utils.errors import StoreUnavailable
 
 log = structlog.get_logger()
+_log_context = structlog.contextvars.bound_contextvars
 
 TOO_SOON = 0.5  # of the time between two sweeps
 
 
-@app.task(name="upscale")
-def upscale(job_id: str) -> None:
+@app.task(name="upscale", bind=True)
+def upscale(self: Task, job_id: str) -> None:
     """Make one picture. A message for a job that cannot be claimed is dropped."""
     worker = the_worker()
-    with structlog.contextvars.bound_contextvars(task_id=job_id), _left_to_the_sweep():
+    named = self.request.get("request_id")  # the message's own; what the sweep sends again has none
+    with _log_context(task_id=job_id, request_id=named), _left_to_the_sweep():
         job = worker.store.jobs.claim(job_id)
         if job is None:
             log.info("task dropped: nothing to claim")
             return
-        structlog.contextvars.bind_contextvars(attempt=job.attempt)
-        run_job(worker, job)
+        with _log_context(attempt=job.attempt, request_id=job.request_id):
+            run_job(worker, job)
 
 
 @app.task(name="sweep")

@@ -227,7 +227,7 @@ def _try_again(worker: Worker, job: Job, error: ServiceError, stages: Stages) ->
 def _send(worker: Worker, job: Job) -> None:
     """Without this, the sweep would: seconds later."""
     with suppress(BrokerUnavailable):
-        send_upscale(job.id)
+        send_upscale(job.id, job.request_id)
         worker.store.jobs.mark_sent(job.id)
 
 

@@ -66,18 +66,32 @@ class Job:
     result: StoredImage | None = None
     error: Mapping[str, Any] | None = None  # {"code", "title", "detail"}
     callback_url: str | None = None  # where its end is to be told
+    request_id: str | None = None  # of the HTTP request that it came with, for log lines
 
     @classmethod
     def new(
-        cls, owner: str, name: str, request: UpscaleRequest, source: StoredImage, callback_url: str | None = None
+        cls,
+        owner: str,
+        name: str,
+        request: UpscaleRequest,
+        source: StoredImage,
+        callback_url: str | None = None,
+        request_id: str | None = None,
     ) -> Job:
         """A job that nobody has begun, with an id of its own. The store puts its own time for this machine's."""
         now = datetime.now(UTC)
-        return cls(str(uuid.uuid4()), owner, name, request, source, created_at=now, callback_url=callback_url)
+        return cls(
+            *(str(uuid.uuid4()), owner, name, request, source),
+            created_at=now,
+            callback_url=callback_url,
+            request_id=request_id,
+        )
 
-    def copy_for(self, name: str, callback_url: str | None = None) -> Job:
+    def copy_for(self, name: str, callback_url: str | None = None, request_id: str | None = None) -> Job:
         """This finished job's result under another name, as a job that is finished at once: when it is created."""
-        return replace(self, id=str(uuid.uuid4()), name=name, attempt=0, callback_url=callback_url)
+        return replace(
+            self, id=str(uuid.uuid4()), name=name, attempt=0, callback_url=callback_url, request_id=request_id
+        )
 
 
 class NameTaken(Exception):  # noqa: N818 - an answer more than an error
@@ -142,4 +156,5 @@ def from_document(document: Document | None) -> Job | None:
         result=StoredImage(**result) if result else None,
         error=document["error"],
         callback_url=document.get("callback_url"),
+        request_id=document.get("request_id"),
     )

@@ -1,3 +1,3 @@
-"""The service's version, for whoever asks the running service. A test holds it to pyproject.toml."""
+"""The service's version, for whoever asks the running service. A test of the API's description holds it to pyproject.toml."""
 
 VERSION = "0.1.0"

@@ -18,6 +18,7 @@ from views import (
     particulars,
     processed,
     rate_limit,
+    request_ids,
     requests_log,
     tasks,
     upscale,
@@ -31,6 +32,7 @@ RESOURCES = (
 
 def register(app: Flask) -> None:
     """Put every route, the error pages and the request log on `app`."""
+    request_ids.register(app)
     errors.register(app)
     http_measures.register(app)
     requests_log.register(app)

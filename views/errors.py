@@ -23,6 +23,7 @@ from utils.errors import KINDS, ServiceError
 from views.context import context
 from views.error_page import error_page
 from views.negotiation import prefers_page
+from views.request_ids import request_id
 
 log = structlog.get_logger()
 
@@ -43,6 +44,8 @@ class ProblemDocument(TypedDict):
     """Stable, for programs."""
     instance: NotRequired[str]
     """The path that was asked for."""
+    request_id: NotRequired[str]
+    """The id of the request, as in the header `X-Request-ID`: whoever runs the service finds it in the logs."""
     field: NotRequired[str]
     """The form field, parameter or header at fault."""
     task_id: NotRequired[str]
@@ -63,7 +66,7 @@ def register(app: Flask) -> None:
 
 def answer(error: ServiceError) -> Response:
     """The response for `error`: `application/problem+json`, or HTML where that is preferred."""
-    document = problem(error)
+    document = problem(error) | {"request_id": request_id()}
     if prefers_page():
         response = make_response(error_page(error, document["type"]))
     else:

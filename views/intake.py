@@ -16,6 +16,7 @@ from mongo.jobs import Job, NameTaken, Status, StoredImage
 from utils.errors import NameConflict, QueueFull, ServiceError, StoreFull
 from views.context import context, owner
 from views.picture_names import picture_name
+from views.request_ids import request_id
 from views.upload_form import Upload
 
 log = structlog.get_logger()
@@ -100,7 +101,7 @@ def _create_job(upload: Upload, name: str) -> Job:
         raise NameTaken(holder)
     if done := jobs.finished_like(owner(), upload.sha256, upload.wishes):
         keep = timedelta(seconds=context().settings.result_ttl)
-        return jobs.create_finished(done.copy_for(name, upload.callback_url), keep)
+        return jobs.create_finished(done.copy_for(name, upload.callback_url, request_id()), keep)
     _check_queue()
     _check_room(upload)
     return _store_upload(upload, name)
@@ -135,7 +136,7 @@ def _store_upload(upload: Upload, name: str) -> Job:
         bytes=stored.bytes,
         sha256=stored.sha256,
     )
-    job = Job.new(owner(), name, upload.wishes, source, upload.callback_url)
+    job = Job.new(owner(), name, upload.wishes, source, upload.callback_url, request_id())
     try:
         return store.jobs.create(job)
     except NameTaken:
@@ -146,7 +147,7 @@ def _store_upload(upload: Upload, name: str) -> Job:
 
 def _send(job: Job) -> None:
     try:
-        send_upscale(job.id)
+        send_upscale(job.id, job.request_id)
         context().store.jobs.mark_sent(job.id)
     except (BrokerUnavailable, ServiceError) as error:
         # The job is safe in MongoDB: the sweep sends it as soon as it can.

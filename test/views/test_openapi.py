@@ -109,7 +109,8 @@ def check(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
 
 def test_the_callback_is_described(document: dict[str, Any]) -> None:
     event = document["webhooks"]["task_ended"]["post"]
-    assert {"webhook-id", "webhook-timestamp", "webhook-signature"} == {each["name"] for each in event["parameters"]}
+    names = {"webhook-id", "webhook-timestamp", "webhook-signature", "X-Request-ID"}
+    assert names == {each["name"] for each in event["parameters"]}
 
 
 def test_the_version_is_that_of_the_project(document: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from utils.errors import (
     TooManyConnections,
     TooManyRequests,
 )
+from utils.version import VERSION
 from views.errors import ProblemDocument
 from views.openapi import headers, texts
 from views.openapi.headers import Header, references
@@ -32,7 +33,6 @@ from views.openapi.problems import example_of, problem_response
 from views.openapi.schemas import schema_of
 from views.openapi.webhook import task_ended
 
-VERSION = "0.1.0"
 EVERYWHERE = (BadRequest, ServiceError, ServiceUnavailable, TooManyConnections)
 """Errors that any operation may answer with."""
 
@@ -62,8 +62,8 @@ def api_document(app: Flask, is_counted: Callable[[str], bool]) -> dict[str, Any
         noted = operation_of(view)
         if noted is None:
             continue
-        limits = [headers.RATE_LIMIT, headers.RATE_LIMIT_POLICY] if is_counted(rule.endpoint.partition(".")[0]) else []
-        described = _operation(spec, rule, view, noted, limits)
+        counted = is_counted(rule.endpoint.partition(".")[0])
+        described = _operation(spec, rule, view, noted, counted)
         operations = {method_of(rule).lower(): described}
         if noted.head:
             operations["head"] = _without_bodies(described)
@@ -83,17 +83,16 @@ def method_of(rule: Rule) -> str:
     return method
 
 
-def _operation(
-    spec: APISpec, rule: Rule, view: Callable[..., Any], noted: Operation, limits: list[Header]
-) -> dict[str, Any]:
+def _operation(spec: APISpec, rule: Rule, view: Callable[..., Any], noted: Operation, counted: bool) -> dict[str, Any]:
     summary, _, description = (inspect.getdoc(view) or "").partition("\n\n")
+    common = [headers.REQUEST_ID, *([headers.RATE_LIMIT, headers.RATE_LIMIT_POLICY] if counted else [])]
     path_parameters = [texts.PATH_PARAMETERS[name] | {"name": name} for name in sorted(rule.arguments)]
     described: dict[str, Any] = {
         "operationId": noted.id,
         "tags": [noted.tag],
         "summary": " ".join(summary.split()),
         "parameters": [*path_parameters, *(_parameter(each) for each in noted.parameters)],
-        "responses": _responses(spec, noted.answers, _all_errors(rule, noted, bool(limits)), limits),
+        "responses": _responses(spec, noted.answers, _all_errors(rule, noted, counted), common),
     }
     if description:
         described["description"] = description
@@ -128,12 +127,12 @@ def _all_errors(rule: Rule, noted: Operation, is_counted: bool) -> list[type[Ser
 
 
 def _responses(
-    spec: APISpec, answers: Sequence[Answer], errors: Sequence[type[ServiceError]], limits: list[Header]
+    spec: APISpec, answers: Sequence[Answer], errors: Sequence[type[ServiceError]], common: list[Header]
 ) -> dict[str, Any]:
-    responses = {str(int(answer.status)): _answer(spec, answer, limits) for answer in answers}
+    responses = {str(int(answer.status)): _answer(spec, answer, common) for answer in answers}
     by_status = sorted(errors, key=lambda kind: (kind.status, kind.code))
     for status, kinds in groupby(by_status, key=lambda kind: kind.status):
-        problem = problem_response(spec, list(kinds), limits)
+        problem = problem_response(spec, list(kinds), common)
         if present := responses.get(str(status)):
             present["description"] += f" Or: {problem['description']}"
             present.setdefault("content", {}).update(problem["content"])
@@ -142,9 +141,9 @@ def _responses(
     return dict(sorted(responses.items()))
 
 
-def _answer(spec: APISpec, answer: Answer, limits: list[Header]) -> dict[str, Any]:
+def _answer(spec: APISpec, answer: Answer, common: list[Header]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.meaning}
-    if described := references(spec, [*answer.headers, *limits]):
+    if described := references(spec, [*answer.headers, *common]):
         response["headers"] = described
     if answer.media_type:
         content: dict[str, Any] = {"schema": schema_of(answer.body, spec)}

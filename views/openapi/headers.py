@@ -72,6 +72,11 @@ REPR_DIGEST = Header(
 NOSNIFF = Header("X-Content-Type-Options", "The type is what it says.", "nosniff")
 ALLOW = Header("Allow", "The methods that are possible here.", "GET, HEAD, OPTIONS")
 UPGRADE = Header("Upgrade", "What to change to (RFC 9110, 7.8).", "websocket")
+REQUEST_ID = Header(
+    "X-Request-ID",
+    "The request's id: the one that it came with, if that has 8 to 128 letters, digits and `._-`, or one made here.",
+    "4f1c2b7d9be94c0e8d2f6a5b3c1e7f90",
+)
 
 # Only there if RATE_LIMIT is set.
 RATE_LIMIT = Header("RateLimit", "What is left of the limit, and for how many seconds.", '"owner";r=59;t=41', False)

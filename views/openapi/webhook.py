@@ -23,6 +23,7 @@ HEADERS = {
         "`v1,` and HMAC-SHA256 of `webhook-id.webhook-timestamp.body` in Base64.",
         "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
     ),
+    "X-Request-ID": ("The id of the request that the task came with.", "4f1c2b7d9be94c0e8d2f6a5b3c1e7f90"),
 }
 
 
