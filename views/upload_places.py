@@ -1,7 +1,7 @@
-"""How many uploads a web process takes in at once.
+"""How many uploads a web process hashes and stores at once, once they are here.
 
-Each holds a thread, a temporary file and connections to MongoDB. Threads there are many more of, for streams
-that only wait: without this bound a crowd of uploads would have them all.
+Threads there are many more of, for streams that only wait: without this bound a crowd of uploads would have them all
+at work, and all connections to MongoDB. Who sends slowly is still being read, and keeps nobody from a place.
 """
 
 from __future__ import annotations

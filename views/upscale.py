@@ -116,8 +116,8 @@ def upscale() -> Response:
     `on_conflict`. Several `image` parts make a batch: the other fields hold for each, and each is taken or refused by
     itself.
     """
+    uploads = read_uploads(context().settings)
     with context().upload_places.take() as place:
-        uploads = read_uploads(context().settings)
         if isinstance(uploads, Upload):
             response = answered_once(uploads.digest, lambda: _answer_one(uploads, place))
         else:
