@@ -1,3 +1,3 @@
-"""The service's version, for whoever asks the running service. A test of the API's description holds it to pyproject.toml."""
+"""The version of the service, as it tells it itself. A test of the API's description holds it to pyproject.toml."""
 
 VERSION = "0.1.0"
