@@ -20,6 +20,7 @@ from views import (
     rate_limit,
     request_ids,
     requests_log,
+    safe_answers,
     tasks,
     upscale,
 )
@@ -36,6 +37,7 @@ def register(app: Flask) -> None:
     errors.register(app)
     http_measures.register(app)
     requests_log.register(app)
+    safe_answers.register(app)
     rate_limit.register(app)
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)

@@ -51,7 +51,6 @@ class Archive:
         response = Response(iter(archive), mimetype="application/zip", direct_passthrough=True)
         response.content_length = len(archive)
         response.headers["Content-Disposition"] = f'attachment; filename="batch-{self._batch.id}.zip"'
-        response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
         return response
 

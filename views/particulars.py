@@ -108,7 +108,6 @@ def thumbnail(name: str) -> Response:
     side = _side(request.args.get("size", str(USUAL_SIDE)))
     job, result, file_id = finished(name)
     response = Response(mimetype="image/webp")
-    response.headers["X-Content-Type-Options"] = "nosniff"
     response.set_etag(f"{result.sha256}-{side}")
     if _revalidated(response).status_code == HTTPStatus.OK:
         kept = context().store.particulars.thumbnail(file_id, thumbnails.kept_side(side))

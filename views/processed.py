@@ -139,7 +139,6 @@ def _stream(job: Job, result: StoredImage, file: GridOut) -> Response:
     response.last_modified = job.finished_at
     response.headers["Cache-Control"] = "private, no-cache"  # the same name may hold another picture one day
     response.headers["Content-Disposition"] = _disposition(download_name(job.name, result.format))
-    response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Repr-Digest"] = _digest(result.sha256)  # RFC 9530: of the whole, also on a part
     response.make_conditional(request.environ, accept_ranges=_wants_one_part(), complete_length=result.bytes)
     response.accept_ranges = "bytes"

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from sample_networks import frozen
 from weights_server import Behaviour, serving
 
 from upscaler.architectures import SRVGGNetCompact
-from upscaler.catalog import ModelInfo, find_model
+from upscaler.catalog import ModelInfo, find_model, list_models
 from upscaler.weights import ensure_weights, load_network
-from utils.errors import DiskFull, InvalidParameter, WeightsCorrupt, WeightsUnavailable
+from utils.errors import DiskFull, InvalidParameter, UnknownModel, WeightsCorrupt, WeightsUnavailable
 
 NETWORK = frozen(SRVGGNetCompact(16, 8))
 
@@ -210,3 +211,30 @@ def test_denoise_is_refused_where_it_means_nothing(mixable, tmp_path: Path) -> N
         load_network(replace(info, denoise_partner=None), tmp_path, 0.5)
     with pytest.raises(InvalidParameter, match="between 0 and 1"):
         load_network(info, tmp_path, 1.5)
+
+
+class _Malice:
+    """Unpickled by a naive reader, this makes a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "bare pickle"])
+def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, as_zip: bool) -> None:
+    trace, folder = tmp_path / "it-ran", tmp_path / "models"
+    folder.mkdir()
+    content = {"params": dict(NETWORK.state_dict()), "malice": _Malice(trace)}
+    torch.save(content, folder / "evil.pth", _use_new_zipfile_serialization=as_zip)
+    with suppress(UnknownModel, WeightsCorrupt):
+        list_models(folder)
+        find_model("evil", folder)
+    info = ModelInfo("evil", 4, "?", "Malice.", "evil.pth", (folder / "evil.pth").stat().st_size)
+    with pytest.raises(WeightsCorrupt):
+        load_network(info, folder)
+    assert not trace.exists()
+    torch.load(folder / "evil.pth", weights_only=False)
+    assert trace.exists(), "the file is not malicious at all"

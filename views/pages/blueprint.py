@@ -49,7 +49,6 @@ def secure(response: Response) -> Response:
     """Let no page of the service, the error pages among them, load or be put into anything foreign."""
     if response.mimetype == "text/html":
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"  # without any, forms of ours would have no origin either
         response.headers["Content-Language"] = present_language()
         response.vary.update(["Accept-Language", "Cookie"])
