@@ -23,6 +23,10 @@ test: $(VENV)/.service $(VENV)/.test  ## set everything up, then run all tests; 
 test-docker: $(VENV)/.service $(VENV)/.test  ## build and try the whole compose stack; needs a Docker engine
 	$(VENV)/bin/python -m pytest -m docker test/deploy $(ARGS)
 
+.PHONY: chaos
+chaos: $(VENV)/.service $(VENV)/.test  ## break the service for half an hour and check its promises; make chaos ARGS="--seed 7"
+	PYTHONPATH=test $(VENV)/bin/python -m chaos $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.service $(VENV)/.test $(VENV)/.lint  ## style, types, and who imports whom
 	$(VENV)/bin/ruff check .

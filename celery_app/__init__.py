@@ -21,6 +21,7 @@ from kombu.transport import redis
 from redis.exceptions import RedisError
 
 from celery_app.broker import broker_of
+from celery_app.pause import Pause
 from utils.logging import configure_logging
 from utils.settings import Settings, load_settings, settings_or_exit
 
@@ -65,6 +66,8 @@ def make_celery(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A worker that connects to a Redis without memory is refused a lock, and would end.
+        broker_channel_error_retry=True,
         broker_transport_options=dict(broker.options),
         beat_schedule={"sweep": {"task": "sweep", "schedule": float(settings.sweep_seconds)}},
     )
@@ -78,6 +81,7 @@ def clean_up_seconds(settings: Settings) -> float:
 
 _settings = settings_or_exit()
 app = make_celery(_settings)
+_rest = Pause(2.0)  # from sending, after the broker failed to answer; the sweep sends later
 
 
 @celeryd_init.connect
@@ -98,12 +102,17 @@ def send_upscale(job_id: str, request_id: str | None = None) -> None:
         request_id: of the HTTP request that it came with, for what is logged before the job is read.
 
     Raises:
-        BrokerUnavailable: the broker did not take the message.
+        BrokerUnavailable: the broker did not take the message, or failed to take another one just now.
     """
-    with _producer() as producer:
-        app.send_task(
-            "upscale", args=[job_id], headers={"request_id": request_id}, producer=producer, retry_policy=ONE_RETRY
-        )
+    if not _rest.is_over:
+        raise BrokerUnavailable("it failed to answer just now")
+    headers = {"request_id": request_id}
+    try:
+        with _producer() as producer:
+            app.send_task("upscale", args=[job_id], headers=headers, producer=producer, retry_policy=ONE_RETRY)
+    except BrokerUnavailable:
+        _rest.begin()
+        raise
 
 
 def queue_length() -> int:

@@ -5,8 +5,6 @@ It is a hint and may be lost: it says which job changed, not how. Whoever hears 
 
 from __future__ import annotations
 
-import time
-
 import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -14,30 +12,31 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from celery_app import BrokerUnavailable
+from celery_app.pause import Pause
 from utils.redis_server import open_redis
 from utils.settings import Settings
 
 CHANNEL = "upscaler:jobs:"  # and the owner
-PAUSE = 5.0  # s; so long nothing is announced after Redis failed to answer: a hint is not worth waiting for
+PATIENCE = 0.5  # s for Redis to answer: a hint is not worth more
 
 log = structlog.get_logger()
 
 
 class Announcer:
-    """Tells of changed jobs. Takes a second at most, and never fails."""
+    """Tells of changed jobs. Takes half a second at most, and never fails."""
 
     def __init__(self, settings: Settings) -> None:
         self._redis = _connect(settings)
-        self._silent_until = 0.0
+        self._silence = Pause(5.0)
 
     def __call__(self, owner: str, job_id: str) -> None:
         """Announce that a job of `owner` is new or changed."""
-        if time.monotonic() < self._silent_until:
+        if not self._silence.is_over:
             return
         try:
             self._redis.publish(CHANNEL + owner, job_id)
         except (RedisError, OSError) as error:
-            self._silent_until = time.monotonic() + PAUSE
+            self._silence.begin()
             log.debug("change not announced", task_id=job_id, reason=str(error))
 
 
@@ -68,7 +67,7 @@ def _connect(settings: Settings) -> Redis:
     return open_redis(
         settings,
         decode_responses=True,
-        socket_connect_timeout=1,
-        socket_timeout=1,
+        socket_connect_timeout=PATIENCE,
+        socket_timeout=PATIENCE,
         retry=Retry(NoBackoff(), 0),
     )

@@ -20,7 +20,8 @@ REDIS_OPTIONS: Options = {
     # Longer than any job. Recovery rests on the lease and the sweep, not on redelivery.
     "visibility_timeout": 6 * 3600,
 }
-HASTY_REDIS: Options = {"socket_timeout": 1.5, "socket_connect_timeout": 1.5}
+# A caller waits for his answer 3 s at most, and a stopped Redis is waited for three times before sending gives up.
+HASTY_REDIS: Options = {"socket_timeout": 0.6, "socket_connect_timeout": 0.6}
 HASTY_RABBITMQ: Options = {"connect_timeout": 1.5, "read_timeout": 1.5, "write_timeout": 1.5, "confirm_publish": True}
 
 

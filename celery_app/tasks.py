@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,7 +11,7 @@ import structlog
 from celery import Task
 
 from celery_app import app, clean_up_seconds, upkeep
-from celery_app.upscaling import run_job
+from celery_app.upscaling import Untrustworthy, run_job
 from celery_app.worker import the_worker
 from utils.errors import StoreUnavailable
 
@@ -31,7 +32,10 @@ def upscale(self: Task, job_id: str) -> None:
             log.info("task dropped: nothing to claim")
             return
         with _log_context(attempt=job.attempt, request_id=job.request_id):
-            run_job(worker, job)
+            try:
+                run_job(worker, job)
+            except Untrustworthy:
+                sys.exit("this process ends, and another takes its place")
 
 
 @app.task(name="sweep")

@@ -19,6 +19,8 @@ from utils.temp_folder import remove_abandoned
 
 log = structlog.get_logger()
 
+SENDING_TAKES = 3.0  # s at most, from the making of a job until its message is in the queue
+
 ENDED = {"sweep": "swept", "clean_up": "cleaned up"}
 
 
@@ -35,7 +37,7 @@ def sweep(store: Store, settings: Settings) -> dict[str, int]:
         "failed": lost.failed,
         "expired": store.sweep.expire(),
         "let_go": store.sweep.make_room(quota) if quota else 0,
-        "sent_again": _send_waiting(store),
+        "sent_again": _send_waiting(store, settings),
     }
     counts = Counts(store.tallies)
     counts.add(WORKER_LOST, amount=lost.handed_on + lost.failed)
@@ -63,11 +65,12 @@ def clean_up(store: Store, settings: Settings) -> dict[str, int]:
     return done
 
 
-def _send_waiting(store: Store) -> int:
+def _send_waiting(store: Store, settings: Settings) -> int:
     """Send the waiting jobs that no message stands for. How many."""
+    patience = timedelta(seconds=max(SENDING_TAKES, settings.sweep_seconds))
     sent = 0
     try:
-        for job_id in store.sweep.unsent(queue_length()):
+        for job_id in store.sweep.unsent(queue_length(), patience):
             send_upscale(job_id)
             store.jobs.mark_sent(job_id)
             sent += 1

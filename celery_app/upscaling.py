@@ -31,8 +31,14 @@ from utils.image_formats.strip_writer import Layout, Pixels
 
 log = structlog.get_logger()
 
-DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-UNFORESEEN = "Something went wrong in the worker. It is logged there under this task's id; send the picture again."
+UNFORESEEN = "Something went wrong in the worker, however often it was tried. It is logged there under this task's id."
+
+
+class Untrustworthy(Exception):  # noqa: N818 - said of the process
+    """After an error that nobody foresaw, this process is not to have another job.
+
+    It may be the process that is at fault: oneDNN, once it got no memory for its code, fails with every picture.
+    """
 
 
 def run_job(worker: Worker, job: Job) -> None:
@@ -42,6 +48,7 @@ def run_job(worker: Worker, job: Job) -> None:
 
     Raises:
         StoreUnavailable: the job stays as it is. Its lease runs out, and the sweep hands it on.
+        Untrustworthy: this process is to end. The job is another's, or was tried often enough.
     """
     log.info("task started", name=job.name, size=f"{job.source.width}x{job.source.height}", model=job.request.model)
     stages = Stages()
@@ -67,24 +74,28 @@ def _make_and_end(worker: Worker, job: Job, stages: Stages) -> None:
     except DecoderLost as lost:
         _try_again(worker, job, lost.error, stages)
     except Exception as error:
-        _fail(worker, job, _honest(error), stages)
+        if told := _foreseen(error):
+            _fail(worker, job, told, stages)
+            return
+        log.exception("unforeseen error in a task", exc_info=error)
+        _try_again(worker, job, ServiceError(UNFORESEEN), stages)
+        raise Untrustworthy from None
     else:
         _succeed(worker, job, result, stages)
 
 
-def _honest(error: Exception) -> ServiceError:
-    """What to tell of `error`, whatever it is: none may leave the task.
+def _foreseen(error: Exception) -> ServiceError | None:
+    """What to tell of `error`; None for one that should not be.
 
-    A MemoryError would end the worker's main process, and the redelivered message the next one.
+    None may leave the task: a MemoryError would end the worker's main process.
     """
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return OutOfMemory("There was not enough memory for this picture. Send a smaller one.")
-    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRORS:
+    if DiskFull.explains(error):
         return DiskFull("The worker's disk has no room for the result. Send a smaller picture, or try again later.")
-    log.error("unforeseen error in a task", exc_info=error)
-    return ServiceError(UNFORESEEN)
+    return None
 
 
 def _make(worker: Worker, job: Job, beat: Heartbeat, stages: Stages) -> StoredImage:

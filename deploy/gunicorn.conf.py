@@ -19,6 +19,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from utils.errors import BadRequest
 from utils.logging import configure_logging
+from utils.processes import end_with_parent
 from utils.settings import settings_or_exit
 from utils.temp_folder import memory, own_folder, remove_abandoned
 
@@ -98,15 +99,32 @@ def on_exit(server: Arbiter) -> None:
     shutil.rmtree(metrics_folder, ignore_errors=True)
 
 
-def post_worker_init(worker: Worker) -> None:
+def post_fork(arbiter: Arbiter, worker: ThreadWorker) -> None:
+    """Tell the worker to stop if the arbiter is killed.
+
+    gunicorn's own look at its parent lets it answer kept-alive connections for another `graceful_timeout`.
+    """
+    end_with_parent()
+
+
+def post_worker_init(worker: ThreadWorker) -> None:
     """Let the open streams end first when the worker is told to stop: it waits for all that it answers."""
     stop = signal.getsignal(signal.SIGTERM)
 
     def end_streams(signum: int, frame: FrameType | None) -> None:
         context_of(worker.wsgi).lookout.end()
+        if os.getppid() != worker.ppid:
+            worker.method_queue.defer(_leave_address, worker)
         stop(signum, frame)
 
     signal.signal(signal.SIGTERM, end_streams)
+
+
+def _leave_address(worker: ThreadWorker) -> None:
+    """Let the next arbiter listen while this worker ends what it is at: the address is taken until all have left it."""
+    worker.set_accept_enabled(False)
+    for listener in worker.sockets:
+        listener.close()
 
 
 class logger_class(Logger):  # noqa: N801 - gunicorn's name for this setting

@@ -37,7 +37,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OUT_OF_DISK_SPACE = 14031  # MongoDB's error code OutOfDiskSpace
-BRIEF = 4.0  # s; what is read and written for a request is a document or a few
+BRIEF = 2.0  # s; what is read and written for a request is a document or a few, and a caller waits 3 s at most
+FAREWELL = 0.5  # s for tidying up after a failure: what is left undone is found later
 RETRY_AFTER = 5  # s; a replica set elects a new primary in about this time
 
 
@@ -148,8 +149,8 @@ def _connect(settings: Settings) -> MongoClient[Document]:
             wTimeoutMS=10_000,
             readConcernLevel="majority",
             # The driver's 30 s would keep callers hanging; a 503 with Retry-After is kinder.
-            serverSelectionTimeoutMS=3_000,
-            connectTimeoutMS=3_000,
+            serverSelectionTimeoutMS=2_000,
+            connectTimeoutMS=2_000,
             socketTimeoutMS=30_000,
         )
     except (ConfigurationError, InvalidURI, ValueError) as error:

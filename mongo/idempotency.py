@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
+import pymongo
 from pymongo import ReturnDocument
 from pymongo.database import Database
 
-from mongo.client import Document, translated
+from mongo.client import FAREWELL, Document, brief, translated
 from mongo.server_time import NOW, ago, not_after
 from utils.errors import KeyInFlight, KeyReused
 
@@ -36,7 +37,6 @@ class IdempotencyStore:
         self._keys = database["idempotency_keys"]
         self._indexed = False
 
-    @translated
     def begin(self, owner: str, key: str, content: str) -> StoredAnswer | None:
         """Reserve the key for the present request; the first answer instead if there is one.
 
@@ -48,6 +48,10 @@ class IdempotencyStore:
             KeyInFlight: the first request is under way.
         """
         self._ensure_index()
+        return self._reserve(owner, key, content)
+
+    @brief
+    def _reserve(self, owner: str, key: str, content: str) -> StoredAnswer | None:
         new = {"content": content, "begun_at": NOW, "answer": None}
         first = self._keys.find_one_and_update(
             {"_id": _id(owner, key)},
@@ -57,7 +61,7 @@ class IdempotencyStore:
         )
         return self._first_answer(owner, key, content) if first else None
 
-    @translated
+    @brief
     def finish(self, owner: str, key: str, answer: StoredAnswer) -> None:
         """Keep the answer for those who ask again."""
         self._keys.update_one({"_id": _id(owner, key)}, {"$set": {"answer": asdict(answer)}})
@@ -65,7 +69,8 @@ class IdempotencyStore:
     @translated
     def abandon(self, owner: str, key: str) -> None:
         """Free the key: nothing was done under it, so the same request may be tried again."""
-        self._keys.delete_one({"_id": _id(owner, key), "answer": None})
+        with pymongo.timeout(FAREWELL):
+            self._keys.delete_one({"_id": _id(owner, key), "answer": None})
 
     def _first_answer(self, owner: str, key: str, content: str) -> StoredAnswer | None:
         abandoned = {"content": content, "answer": None, "$expr": not_after("begun_at", ago(ABANDONED))}
@@ -81,6 +86,7 @@ class IdempotencyStore:
             raise KeyReused("This Idempotency-Key was used for another request. Use a new key.")
         return StoredAnswer(**first["answer"])
 
+    @translated
     def _ensure_index(self) -> None:
         if not self._indexed:
             self._keys.create_index("begun_at", expireAfterSeconds=int(KEPT.total_seconds()), name="kept")

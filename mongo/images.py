@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import BinaryIO
 
+import pymongo
 from bson import ObjectId
 from gridfs import GridFSBucket, GridOut, NoFile
 from pymongo import ASCENDING
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from mongo.client import Document, translated
+from mongo.client import FAREWELL, Document, translated
 from mongo.server_time import NOW, ago, not_after
 
 CHUNK_BYTES = 1024 * 1024
@@ -65,7 +66,7 @@ class ImageStore:
             upload.close()
         except BaseException:
             # GridIn's own context manager would close and so keep half a file.
-            with contextlib.suppress(PyMongoError):
+            with contextlib.suppress(PyMongoError), pymongo.timeout(FAREWELL):
                 upload.abort()
             raise
         return StoredFile(file_id, size, digest.hexdigest())

@@ -6,7 +6,6 @@ SHA-256 and moved into place in one step, under a lock that other processes wait
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import logging
@@ -35,7 +34,6 @@ ATTEMPTS = 3  # each goes on where the one before broke off
 TIMEOUT_SECONDS = 30  # without a single byte
 CHUNK_BYTES = 1 << 18
 SECONDS_BETWEEN_PROGRESS_LINES = 5.0
-DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def load_network(info: ModelInfo, models_dir: Path, denoise: float | None = None) -> Network:
@@ -170,6 +168,6 @@ def _sha256(path: Path) -> str:
 
 
 def _disk_error(error: OSError, path: Path) -> Exception:
-    if error.errno in DISK_FULL_ERRORS:
+    if DiskFull.explains(error):
         return DiskFull(f"There is no room for {path.name} in the models folder. Free some and try again.")
     return WeightsUnavailable(f"{path.name} cannot be written to the models folder: {os.strerror(error.errno or 0)}.")

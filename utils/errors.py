@@ -6,6 +6,7 @@ A ServiceError says what went wrong and what to do. At the edge it becomes an RF
 
 from __future__ import annotations
 
+import errno
 from typing import Any, ClassVar
 
 
@@ -261,6 +262,11 @@ class DiskFull(ServiceError):
     """No space left where a file had to be written."""
 
     code, status, title = "disk_full", 507, "The disk is full"
+
+    @staticmethod
+    def explains(error: BaseException) -> bool:
+        """Whether `error` is of a system call that failed for want of room on a disk."""
+        return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class OutOfMemory(ServiceError):

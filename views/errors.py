@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from utils import errors
-from utils.errors import KINDS, ServiceError
+from utils.errors import KINDS, DiskFull, ServiceError
 from views.context import context
 from views.error_page import error_page
 from views.negotiation import prefers_page
@@ -134,6 +134,9 @@ def _as_service_error(error: HTTPException) -> ServiceError:
 
 
 def _answer_unforeseen(error: Exception) -> Response:
+    if DiskFull.explains(error):
+        _drain()
+        return answer(DiskFull("There is no room for the upload on the web server's disk. Try again later."))
     log.exception("unforeseen error", path=request.path, exc_info=error)
     return answer(ServiceError("Something went wrong here. It is not your picture's fault; try again."))
 

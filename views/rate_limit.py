@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from celery_app.pause import Pause
 from utils.errors import TooManyRequests
 from utils.redis_server import open_redis
 from utils.settings import Settings
@@ -27,7 +28,6 @@ from views.context import context_of, owner
 # Blueprints; None is the files of the pages, and what is not found.
 NOT_COUNTED = ("health", "metrics", "pages", "api_docs", None)
 KEYS = "upscaler:rate"
-PAUSE = 5.0  # s; so long nothing is counted after Redis failed to answer, or each request would wait for it
 PATIENCE = 0.5  # s for Redis to answer
 
 log = structlog.get_logger()
@@ -52,17 +52,17 @@ class RateLimiter:
         )
         storage = RedisStorage(settings.redis_address, client.connection_pool, key_prefix=KEYS)
         self._windows = FixedWindowRateLimiter(storage)
-        self._idle_until = 0.0
+        self._idle = Pause(5.0)  # or each request would wait for Redis
 
     def count(self, owner: str) -> Standing | None:
         """Count a request of `owner`; None where Redis does not answer."""
-        if time.monotonic() < self._idle_until:
+        if not self._idle.is_over:
             return None
         try:
             is_within = self._windows.hit(self.limit, owner)
             window = self._windows.get_window_stats(self.limit, owner)
         except (RedisError, OSError) as error:
-            self._idle_until = time.monotonic() + PAUSE
+            self._idle.begin()
             log.warning("requests are not counted", reason=str(error))
             return None
         return Standing(window.remaining, max(1, math.ceil(window.reset_time - time.time())), not is_within)

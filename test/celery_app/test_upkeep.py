@@ -40,7 +40,9 @@ def counts(printed: str) -> dict[str, int]:
     return {name: int(count) for name, count in (line.split() for line in printed.splitlines())}
 
 
-def test_the_sweep_by_hand_prints_what_there_was_to_do(store: Store, mongo_url: str, service: Service) -> None:
+def test_the_sweep_by_hand_prints_what_there_was_to_do(
+    store: Store, mongo_url: str, service: Service, tmp_path: Path
+) -> None:
     assert service.stack.redis is not None
     source = StoredImage(ObjectId(), "PNG", "RGB", width=30, height=20, bytes=600, sha256="ab" * 32)
     job = store.jobs.claim(store.jobs.create(Job.new("ann", "photo.png", UpscaleRequest(), source)).id)
@@ -48,7 +50,8 @@ def test_the_sweep_by_hand_prints_what_there_was_to_do(store: Store, mongo_url: 
     store.jobs.succeed(job, source, keep=timedelta())
     store.results.save(io.BytesIO(b"nobody's"), "photo.png")
 
-    settings = {"MONGO_URL": mongo_url, "MONGO_DATABASE": store.database.name, "REDIS_URL": service.stack.redis.url}
+    servers = {"MONGO_URL": mongo_url, "MONGO_DATABASE": store.database.name, "REDIS_URL": service.stack.redis.url}
+    settings = servers | {"TMPDIR": str(tmp_path)}  # what others on this machine leave behind is not counted
     first = flask_sweep(**settings)
     assert first.returncode == 0, first.stderr
     assert counts(first.stdout)["expired"] == 1

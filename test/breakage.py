@@ -1,0 +1,71 @@
+"""Taking away what the service stands on, for a while: servers killed or frozen, disks without room."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from live_service import wait_until
+
+from utils.local_services import LocalServer
+
+PATIENCE = 120.0  # s
+
+
+@contextmanager
+def killed(server: LocalServer, is_back: Callable[[], bool]) -> Iterator[None]:
+    """`server` is away inside the block, and back after it."""
+    server.process.process.kill()
+    server.process.process.wait()
+    try:
+        yield
+    finally:
+        server.process.start()
+        wait_until(is_back, PATIENCE)
+
+
+@contextmanager
+def frozen(process: psutil.Process) -> Iterator[None]:
+    process.suspend()
+    wait_until(lambda: is_stopped(process), PATIENCE)
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    """Whether all its threads have stopped: on a busy machine, some answer for a while after the signal."""
+    states = (path.read_text().rpartition(") ")[2][0] for path in Path(f"/proc/{process.pid}/task").glob("*/stat"))
+    return set(states) == {"T"}
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A disk of its own for `folder`, in memory. Skips the test where this user may not mount one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"a disk cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """The disk that `folder` is on has no room inside the block."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(64 * 1024))
+    try:
+        yield
+    finally:
+        filler.unlink()
