@@ -1,23 +1,16 @@
 """gunicorn's configuration, taken from the service's own settings: `gunicorn -c deploy/gunicorn.conf.py …`."""
 
-import json
 import os
 import resource
 import shutil
 import signal
-import socket
 from types import FrameType
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName, ParseException
-from gunicorn.http.message import Request
-from gunicorn.util import write_nonblock
 from gunicorn.workers.base import Worker
-from gunicorn.workers.gthread import ThreadWorker
 
-from utils.errors import BadRequest
 from utils.logging import configure_logging
 from utils.processes import end_with_parent
 from utils.settings import settings_or_exit
@@ -37,40 +30,8 @@ host = f"[{settings.host}]" if ":" in settings.host else settings.host
 bind = f"{host}:{settings.port}"
 
 
-OUR_FAULT = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
-
-
-class worker_class(ThreadWorker):  # noqa: N801 - gunicorn's name for this setting
-    """A worker with threads, which tells of what it cannot read in the words that the application has for it."""
-
-    def handle_error(self, req: Request, client: socket.socket, addr: tuple[str, int], exc: Exception) -> None:
-        if not isinstance(exc, ParseException) or isinstance(exc, OUR_FAULT):
-            super().handle_error(req, client, addr, exc)
-            return
-        self.log.warning("Invalid request from %s: %s", addr[0], exc)
-        write_nonblock(client, unreadable(str(exc)))
-
-
-def unreadable(reason: str) -> bytes:
-    """The answer to a request that is not HTTP as it should be."""
-    error = BadRequest(f"The request is not HTTP as it should be, or its address or headers are too long. {reason}")
-    body = json.dumps(
-        {
-            "type": f"/docs/errors#{error.code}",
-            "title": error.title,
-            "status": error.status,
-            "detail": error.detail,
-            "code": error.code,
-        }
-    ).encode()
-    head = (
-        f"HTTP/1.1 {error.status} Bad Request\r\nConnection: close\r\n"
-        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
 # Threads: they wait for MongoDB, for nginx and for jobs, and compute next to nothing.
+worker_class = "utils.web_worker.WebWorker"
 workers = settings.web_workers
 threads = settings.web_threads + settings.web_streams
 worker_connections = 2 * threads  # those that rest between two requests have no thread

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from flask import Response, request
@@ -13,13 +14,14 @@ from views.openapi.operations import Parameter
 
 KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
 LONGEST_KEY = 255  # characters
+KEY = re.compile("[!-~]( *[!-~])*")  # ASCII that can be seen, with spaces between
 
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     "header",
     "Of your choice: the same request sent again with the same key is carried out once, and answered as it was then. "
     "Kept for 24 hours.",
-    {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+    {"type": "string", "pattern": f"^{KEY.pattern}$", "maxLength": LONGEST_KEY},
     "8e03978e-40d5-43dd-bc93-6894a57f9324",
 )
 
@@ -39,9 +41,9 @@ def answered_once(content: str, act: Callable[[], Response]) -> Response:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return act()
-    if not (key.isprintable() and 1 <= len(key) <= LONGEST_KEY):
+    if len(key) > LONGEST_KEY or not KEY.fullmatch(key):
         raise InvalidParameter(
-            f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters; a UUID is a good one.",
+            f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters of ASCII; a UUID is a good one.",
             field="Idempotency-Key",
         )
     keys = context().store.idempotency_keys

@@ -93,6 +93,11 @@ FILE_ERRORS = (
         [LOCATION, RETRY_AFTER, sometimes(CACHE_CONTROL), REPLAYED],
         TASK_LINKS,
     ),
+    Answer(
+        HTTPStatus.SEE_OTHER,
+        "To a browser that sends a form (`Accept: text/html`): where the page of the task or the batch is.",
+        headers=[LOCATION],
+    ),
     errors=[
         MissingImage,
         *FILE_ERRORS,

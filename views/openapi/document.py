@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
@@ -143,6 +144,8 @@ def _responses(
 
 def _answer(spec: APISpec, answer: Answer, common: list[Header]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.meaning}
+    if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        common = []  # the WebSocket library answers, past Flask
     if described := references(spec, [*answer.headers, *common]):
         response["headers"] = described
     if answer.media_type:

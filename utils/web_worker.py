@@ -1,0 +1,45 @@
+"""gunicorn's worker with threads, which tells of what it cannot read in the words that the application has for it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import uuid
+
+from gunicorn.http.errors import ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName, ParseException
+from gunicorn.http.message import Request
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
+
+from utils.errors import BadRequest
+
+OUR_FAULT = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
+
+
+class WebWorker(ThreadWorker):  # type: ignore[misc]
+    """Answers a request that is not HTTP with a problem document, where gunicorn has a page."""
+
+    def handle_error(self, req: Request, client: socket.socket, addr: tuple[str, int], exc: Exception) -> None:
+        if not isinstance(exc, ParseException) or isinstance(exc, OUR_FAULT):
+            super().handle_error(req, client, addr, exc)
+            return
+        request_id = uuid.uuid4().hex
+        self.log.warning("Invalid request %s from %s: %s", request_id, addr[0], exc)
+        write_nonblock(client, _unreadable(str(exc), request_id))
+
+
+def _unreadable(reason: str, request_id: str) -> bytes:
+    error = BadRequest(f"The request is not HTTP as it should be, or its address or headers are too long. {reason}")
+    document = {
+        "type": f"/docs/errors#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+    }
+    body = json.dumps(document).encode()
+    head = (
+        f"HTTP/1.1 {error.status} Bad Request\r\nConnection: close\r\nX-Request-ID: {request_id}\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
