@@ -10,6 +10,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
 
 from utils.logging import configure_logging
 from utils.processes import end_with_parent
@@ -28,7 +29,6 @@ settings = settings_or_exit()
 
 host = f"[{settings.host}]" if ":" in settings.host else settings.host
 bind = f"{host}:{settings.port}"
-
 
 # Threads: they wait for MongoDB, for nginx and for jobs, and compute next to nothing.
 worker_class = "utils.web_worker.WebWorker"
