@@ -19,7 +19,7 @@ from chaos.pictures import Source
 from chaos.stack import Stack, running_stack, wait_until
 from chaos.witness import Trace, read_traces
 
-USERS = 12
+USERS = 16
 PROGRESS_EVERY = 10.0  # s
 QUIET = 120.0  # s for the last jobs to end after the last fault
 

@@ -20,7 +20,7 @@ from chaos.pictures import Pictures, Source
 FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 RETRIED = (409, 429, 500, 502, 503, 504, 507)
 RETRY_PAUSE = 0.25  # s
-LOOK_EVERY = (0.05, 1.0)  # s between two looks at a task: at first, and at last
+LOOK_EVERY = (0.15, 1.0)  # s between two looks at a task: at first, and at last
 PATIENCE = 240.0  # s for a task's end; what is wrong with it then is for the checker to say
 
 RESET_SHARE = 0.02  # of pictures whose first upload is broken off

@@ -25,6 +25,7 @@ def _lines(findings: Findings) -> Iterator[str]:
     traces, accepted = findings.traces, history.acceptances()
     rules = Counter(violation.rule for violation in findings.violations)
     yield f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {platform.platform()}"
+    yield f"load average of the last 15 minutes: {os.getloadavg()[2]:.1f}"
     yield f"python -m chaos {' '.join(sys.argv[1:])}  (seed {orders.seed})"
     yield f"{findings.seconds:.0f} s of load and faults, {len(history.calls)} requests"
     yield f"accepted tasks       {len(accepted):6}   (and {len(traces) - len(accepted)} whose 202 got lost on its way)"

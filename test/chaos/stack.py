@@ -1,7 +1,7 @@
 """The whole service on one machine, each part a process of its own that is started again when it ends.
 
-One mongod (a replica set of one), one redis-server with AOF, gunicorn with several web processes, two Celery
-workers, and beat. The clock of one worker can be wrong, and its temporary files lie on a small disk.
+One mongod (a replica set of one), one redis-server with AOF, gunicorn with several web processes, three
+Celery workers, and beat. The clock of one worker can be wrong, and its temporary files lie on a small disk.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from utils.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ANSWER_TIMEOUT = 240.0  # s; on a machine that has other things to do
-WORKERS = ("worker-1", "worker-2")
-ODD_WORKER = "worker-2"  # its clock can be wrong, and its disk is small
+WORKERS = ("worker-1", "worker-2", "worker-3")
+ODD_WORKER = "worker-3"  # its clock can be wrong, and its disk is small
 SMALL_DISK_BYTES = 32 * 1024**2
 LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)  # Debian's package `faketime`
 
