@@ -24,6 +24,7 @@ from utils.supervisor import keep_running
 
 START_TIMEOUT = 120.0  # s; the first import of torch on a slow disk takes its time
 TILE_TIME = 15.0  # s; so long a stopping worker may take for the tile that it is at, and to end
+WORKER_NICENESS = 5  # a third of the web server's share, where both want the processor: whoever asks goes first
 STOP_TIMEOUT = 60.0  # s; a worker that lost its supervisor ends the picture that it is at
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -104,6 +105,7 @@ def start_everything(settings: Settings, worker_answers: Callable[[Settings], bo
             environment=environment,
             patience=settings.stop_seconds + TILE_TIME,
             inherited=[lock],
+            niceness=WORKER_NICENESS,
         )
     )
     web.wait_until(lambda: _is_ready(settings), START_TIMEOUT)

@@ -35,6 +35,7 @@ class ChildProcess:
         environment: added to the parent's.
         patience: seconds it gets to stop by itself before it is killed.
         inherited: file descriptors that it is to hold open as long as it lives, such as a lock's.
+        niceness: how far it stands back where others want the processor as well, 0 to 19.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ChildProcess:
         environment: Mapping[str, str] | None = None,
         patience: float = 10.0,
         inherited: Sequence[int] = (),
+        niceness: int = 0,
     ) -> None:
         self.name = name
         self._command = [str(part) for part in command]
@@ -53,6 +55,7 @@ class ChildProcess:
         self._environment = os.environ | dict(environment or {})
         self._patience = patience
         self._inherited = inherited
+        self._niceness = niceness
 
     def __enter__(self) -> Self:
         self.start()
@@ -78,7 +81,7 @@ class ChildProcess:
                     stderr=subprocess.STDOUT if output else None,
                     env=self._environment,
                     start_new_session=True,
-                    preexec_fn=end_with_parent,
+                    preexec_fn=self._prepare,
                     pass_fds=self._inherited,
                 )
             except OSError as error:
@@ -119,6 +122,12 @@ class ChildProcess:
                 raise ProgramError(f"{self.name} did not answer within {timeout:.0f} s.{self._tail()}")
             time.sleep(POLL_INTERVAL)
 
+    def _prepare(self) -> None:
+        """In the child, before it becomes the program."""
+        end_with_parent()
+        if self._niceness:
+            stand_back(self._niceness)
+
     def _output(self) -> contextlib.AbstractContextManager[IO[bytes] | None]:
         return self._log.open("ab") if self._log else contextlib.nullcontext()
 
@@ -133,3 +142,13 @@ def end_with_parent() -> None:
     """In a child: be told to stop when the parent ends, even if that is killed. Does nothing but on Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def stand_back(niceness: int) -> None:
+    """In a child with a session of its own: let others have the processor first.
+
+    Linux shares it out by session before it looks at who is nice in each (sched(7), "The autogroup feature").
+    """
+    os.nice(niceness)
+    with contextlib.suppress(OSError):  # no such feature here
+        Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")

@@ -26,7 +26,10 @@ NOBODY = "192.0.2.1/32"  # for TRUSTED_PROXY
 
 @dataclass
 class Upstream:
-    """What stands behind nginx: answers with the headers that reached it, and at /slow not before it is told to."""
+    """What stands behind nginx: answers with the headers that reached it.
+
+    At /slow it answers only once it is told to go on, at /events it tells one event before and one after that.
+    """
 
     url: str = ""
     arrived: list[str] = field(default_factory=list)
@@ -36,7 +39,14 @@ class Upstream:
         self.arrived.append(request.path)
         if request.path == "/slow":
             self.go_on.wait(60)
+        if request.path == "/events":
+            return Response(self._events(), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
         return Response(json.dumps(dict(request.headers)), mimetype="application/json")
+
+    def _events(self) -> Iterator[str]:
+        yield "event: state\n\n"
+        self.go_on.wait(60)
+        yield "event: end\n\n"
 
 
 @pytest.fixture
@@ -101,6 +111,14 @@ def test_the_id_and_the_client_that_a_trusted_proxy_names_are_passed_on(start_ng
     assert passed_on["X-Request-Id"] == "proxy-0001"
     assert passed_on["X-Forwarded-For"] == "203.0.113.9"
     assert passed_on["X-Forwarded-Proto"] == "https"
+
+
+def test_an_event_passes_before_the_next_one_is_there(start_nginx, upstream):
+    with requests.get(f"{start_nginx().url}/events", stream=True, timeout=60) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        assert next(lines) == b"event: state"
+        upstream.go_on.set()
+        assert b"event: end" in list(lines)
 
 
 def test_metrics_are_not_for_the_outside(start_nginx, upstream):
