@@ -128,6 +128,21 @@ def test_zoom_shows_a_pixel_of_the_result_a_pixel_of_the_screen_and_can_be_panne
     assert after.evaluate("image => image.clientWidth") < 2000
 
 
+def test_a_large_result_is_shown_reduced_and_its_pixels_when_asked_for(page: Page, picture: Draw) -> None:
+    send(page, picture("task-large.jpg", (1100, 1100)))
+    after = page.get_by_alt_text("task-large.jpg, made larger")
+    expect(after).to_have_js_property("naturalWidth", 1024)
+    page.get_by_role("button", name="100 %").click()
+    canvas = page.locator("canvas.in-sight")
+    expect(canvas).to_be_visible()
+    viewport = page.locator(".viewport")
+    viewport.evaluate("viewport => viewport.scrollTo(3000, 3000)")
+    drawn = """canvas => [...canvas.getContext("2d").getImageData(5, 5, 90, 90).data].some((value) => value > 0)"""
+    assert canvas.evaluate(drawn)
+    page.get_by_role("button", name="Whole").click()
+    expect(canvas).to_be_hidden()
+
+
 def test_the_result_can_be_downloaded(page: Page, picture: Draw) -> None:
     send(page, picture("task-download.jpg"))
     with page.expect_download() as download:
@@ -183,7 +198,8 @@ def test_a_deleted_result_is_gone(page: Page, picture: Draw) -> None:
 
 def test_a_failed_task_says_why(page: Page, service: Service, picture: Draw) -> None:
     data = bytearray(picture("task-broken.png", (200, 200)).read_bytes())
-    data[len(data) // 2 : -100] = bytes(len(data) - 100 - len(data) // 2)
+    pixels = slice(data.index(b"IDAT") + 1000, data.index(b"IDAT") + 2000)
+    data[pixels] = bytes(1000)  # the chunks' lengths stay right: only a decoder notices
     task = service.upload_bytes(bytes(data), "task-broken.png").json()
     service.wait_for(task["task_id"])
     page.goto(f"/t/{task['task_id']}")

@@ -1,9 +1,6 @@
-/**
- * Before and after in one place: the original, enlarged by the browser, left of a line; the result right of it.
- *
- * A large result is shown reduced, and fetched whole only when somebody wants to see its pixels: it is decoded
- * beside the page's own work, and the browser draws no more of it than is in sight.
- */
+/** Before and after in one place: the original, enlarged by the browser, left of a line; the result right of it. */
+
+import { LargePicture } from "./large_picture.js";
 
 /**
  * @param {HTMLElement} figure
@@ -21,43 +18,25 @@ export function setUpComparison(figure, before) {
     figure.classList.add("has-before");
   }
   part(".zoom").hidden = false;
-  const whole = new WholePicture(figure, part(".after"), caption);
-  if (figure.dataset.light !== undefined) whole.show();
   setUpLine(figure);
-  setUpZoom(figure, () => whole.show());
+  if (figure.dataset.light !== undefined) {
+    showWhole(part(".after"), figure.dataset.whole);
+    setUpZoom(figure, () => {});
+  } else {
+    const large = new LargePicture(figure);
+    setUpZoom(figure, () => large.show());
+  }
 }
 
-/** The result with all its pixels, in place of the reduced one. */
-class WholePicture {
-  #shown = null;
-
-  constructor(figure, image, caption) {
-    Object.assign(this, { figure, image, caption });
-  }
-
-  /** Fetch and decode it, once; the reduced one stays until then. */
-  show() {
-    this.#shown ??= this.#fetched();
-    return this.#shown;
-  }
-
-  async #fetched() {
-    const said = this.caption.textContent;
-    const telling = setTimeout(() => (this.caption.textContent = this.figure.dataset.loading), 300);
-    const picture = new Image();
-    picture.src = this.figure.dataset.whole;
-    try {
-      await picture.decode();
-      clearTimeout(telling);
-      this.caption.textContent = said;
-      for (const name of ["alt", "class", "width", "height", "draggable"]) {
-        picture.setAttribute(name, this.image.getAttribute(name));
-      }
-      this.image.replaceWith(picture);
-    } catch {
-      clearTimeout(telling);
-      this.caption.textContent = this.figure.dataset.unshown;
-    }
+/** Put the result with all its pixels in place of the reduced one, as soon as it is there. */
+async function showWhole(image, address) {
+  const whole = new Image();
+  whole.src = address;
+  try {
+    await whole.decode();
+    image.src = address;
+  } catch {
+    // Gone, or too much for this browser: the reduced one stays.
   }
 }
 
