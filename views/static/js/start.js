@@ -24,7 +24,10 @@ const chosen = new Chosen(
     maxOutputPixels: Number(form.dataset.maxOutputPixels),
   },
   () => Number(form.elements.scale.value || chosenModel().dataset.scale),
-  showWhatCanBeSent,
+  () => {
+    showWhatCanBeSent();
+    showTrouble("", chosen.fault.trim());
+  },
 );
 let sending = null; // an AbortController while pictures are on their way
 
@@ -75,7 +78,7 @@ function showWhatCanBeSent() {
   const { length } = chosen.files;
   part("send").textContent = t("send", { count: Math.max(1, length) });
   part("send").disabled = sending !== null || chosen.fault !== "";
-  showTrouble("", chosen.fault.trim());
+  part("chosen").inert = part("options").inert = sending !== null; // what is under way stays as it is
 }
 
 async function send() {
@@ -90,7 +93,7 @@ async function send() {
   } finally {
     sending = null;
     part("sending").hidden = true;
-    part("send").disabled = false;
+    showWhatCanBeSent();
   }
 }
 
