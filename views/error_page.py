@@ -10,6 +10,7 @@ from flask import render_template
 from mongo.jobs import Job
 from utils.errors import ServiceError, StoreUnavailable
 from views.context import context, owner
+from views.request_ids import request_id
 
 EXPLAINED = (404, 410, 413, 415, 429, 500, 503, 507)  # statuses with a text of their own
 MOST_SHOWN = 5  # of the tasks that are under way
@@ -23,6 +24,7 @@ def error_page(error: ServiceError, detail_link: str) -> str:
         "error.html",
         error=error,
         detail_link=detail_link,
+        request_id=request_id(),
         kind=error.status if error.status in EXPLAINED else "other",
         task_id=error.members.get("task_id") if error.status == HTTPStatus.CONFLICT else None,
         back_at=datetime.now(UTC) + wait if wait else None,

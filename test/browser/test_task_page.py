@@ -17,7 +17,7 @@ Draw = Callable[..., Path]
 
 
 def test_a_waiting_picture_shows_its_place_and_then_its_result_by_itself(
-    page: Page, service: Service, picture: Draw
+    visit: Visit, page: Page, service: Service, picture: Draw
 ) -> None:
     page.goto("/")
     with stopped_worker(service):
@@ -26,6 +26,9 @@ def test_a_waiting_picture_shows_its_place_and_then_its_result_by_itself(
         expect(page.locator(".waiting-words")).to_contain_text("in the queue")
         expect(page.locator("#emerging")).to_be_visible()
         expect(page).to_have_title("Waiting · task-waiting.jpg · Image upscaler")
+        other = visit()
+        other.goto(page.url)
+        expect(other.locator("#emerging")).to_be_visible()
     expect(page.locator("[data-page=result]")).to_be_visible()
 
 

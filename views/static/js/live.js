@@ -8,16 +8,14 @@ const OWN_ATTRIBUTE = "data-own"; // of an element that a script looks after
 
 const page = document.querySelector("[data-page]");
 let due = null;
+let lastLook = Promise.resolve();
 
-/** Follow a stream of server-sent events; without it, look every few seconds. */
+/** Follow a stream of server-sent events; without it, look every few seconds, for as long as the page names it. */
 export function followEvents(address, onRefresh) {
   const events = new EventSource(address);
-  const poll = pollWhile(() => events.readyState !== EventSource.OPEN, onRefresh);
+  pollWhile(() => page.dataset.events && events.readyState !== EventSource.OPEN, onRefresh);
   for (const kind of ["state", "progress", "end"]) events.addEventListener(kind, () => refreshSoon(onRefresh));
-  events.addEventListener("end", () => {
-    events.close();
-    clearInterval(poll);
-  });
+  events.addEventListener("end", () => events.close());
 }
 
 /** Follow the events of all of the visitor's tasks; without them, look every few seconds. */
@@ -35,26 +33,20 @@ export function followNotifications(onRefresh) {
 }
 
 function pollWhile(isNeeded, onRefresh) {
-  return setInterval(() => isNeeded() && refreshSoon(onRefresh), POLL);
+  setInterval(() => isNeeded() && refreshSoon(onRefresh), POLL);
 }
 
-/** Look once, soon, however many events come meanwhile; not while nobody sees the page, unless it is the last look. */
+/** Look once, soon, however many events come until then. */
 function refreshSoon(onRefresh) {
-  due ??= setTimeout(async () => {
-    await refresh(onRefresh);
-    due = null;
+  due ??= setTimeout(() => {
+    due = null; // what happens from now on is worth another look
+    lastLook = lastLook.then(() => refresh(onRefresh));
   }, SHORTEST_PAUSE);
 }
 
 async function refresh(onRefresh) {
-  let answer;
-  try {
-    answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  } catch {
-    return; // the server is away; the next event or look tells
-  }
-  if (answer.status >= 500) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = await fetchedPage();
+  if (!fresh) return; // the server is away; the next event or look tells
   if (fresh.querySelector("[data-page]")?.dataset.page !== page.dataset.page) {
     await onRefresh?.(true);
     location.reload(); // another kind of page, with scripts of its own
@@ -65,6 +57,15 @@ async function refresh(onRefresh) {
   document.querySelectorAll("[data-live]").forEach((part, index) => morph(part, parts[index]));
   showLocalTimes();
   await onRefresh?.(false);
+}
+
+async function fetchedPage() {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    return answer.status < 500 && new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    return null;
+  }
 }
 
 /** Make `old` like `fresh` and leave alone what is alike already, so that focus and transitions survive. */

@@ -16,10 +16,25 @@ export async function keepOriginal(taskId, file) {
   for (const old of (oldest ?? []).slice(0, -MOST)) await inStore("readwrite", (store) => store.delete(old));
 }
 
-/** The picture that was uploaded for a task; null where this browser does not have it. */
-export async function originalOf(taskId) {
+/**
+ * The picture that was uploaded for a task; null where there is none to be had.
+ *
+ * @param {string} [address] where the service has it, for a browser that does not
+ * @returns {Promise<Blob | null>}
+ */
+export async function originalOf(taskId, address) {
   const found = await inStore("readonly", (store) => store.get(taskId));
-  return found?.file instanceof Blob ? found.file : null;
+  if (found?.file instanceof Blob) return found.file;
+  return address ? fetched(address) : null;
+}
+
+async function fetched(address) {
+  try {
+    const answer = await fetch(address);
+    return answer.ok ? await answer.blob() : null; // it may be gone by now
+  } catch {
+    return null;
+  }
 }
 
 /** The result of one request to the store; null where there is no such store. */

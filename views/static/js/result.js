@@ -7,7 +7,7 @@ import { showLocalTimes } from "./moments.js";
 import { originalOf } from "./originals.js";
 
 const article = document.querySelector("[data-task]");
-const original = await originalOf(article.dataset.task);
+const original = await originalOf(article.dataset.task, article.dataset.original);
 
 showLocalTimes();
 setUpComparison(document.getElementById("comparison"), original && URL.createObjectURL(original));

@@ -15,7 +15,7 @@ followEvents(section.dataset.events, async (isOver) => {
 });
 
 async function showPicture() {
-  const original = await originalOf(section.dataset.task);
+  const original = await originalOf(section.dataset.task, section.dataset.original);
   if (!original) return;
   const address = URL.createObjectURL(original);
   for (const image of figure.querySelectorAll("img")) image.src = address;
