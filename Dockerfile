@@ -17,12 +17,14 @@ ENV PIP_NO_CACHE_DIR=1 \
     PYTHONUNBUFFERED=1
 
 # Layers from what changes least to what changes most. PyTorch is by far the largest: alone, first, and installed
-# anew only with another version. What it needs comes with all others. Everything is a wheel: no compiler.
+# anew only with another version. What it needs comes with all others, which are held to their hashes; at last a CUDA
+# build's own packages, which it pins itself. Everything is a wheel: no compiler.
 COPY --from=torch-version /torch.txt /requirements/
 ARG TORCH_INDEX=
 RUN pip install --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} --requirement /requirements/torch.txt
-COPY requirements/service.txt requirements/constraints.txt /requirements/
-RUN pip install --requirement /requirements/service.txt --constraint /requirements/constraints.txt
+COPY requirements/locked/service.txt /requirements/
+RUN pip install --require-hashes --no-deps --requirement /requirements/service.txt
+RUN pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --requirement /requirements/torch.txt
 
 COPY deploy/check_torch_variant.py /
 ARG TORCH_VARIANT=cpu

@@ -3,7 +3,10 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PIP    := $(VENV)/bin/python -m pip
-INSTALL := $(PIP) install --quiet --disable-pip-version-check -c requirements/constraints.txt
+INSTALL := $(PIP) install --quiet --disable-pip-version-check
+LOCKED  := $(INSTALL) --require-hashes --no-deps
+# By itself, and without hashes: tools/lock-requirements says why.
+TORCH   := $(INSTALL) -c requirements/constraints.txt "$$(grep -o '^torch==[^ ]*' requirements/service.txt)"
 
 .DEFAULT_GOAL := help
 
@@ -28,11 +31,12 @@ chaos: $(VENV)/.service $(VENV)/.test  ## break the service for half an hour and
 	PYTHONPATH=test $(VENV)/bin/python -m chaos $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.service $(VENV)/.test $(VENV)/.lint  ## style, types, and who imports whom
+lint: $(VENV)/.service $(VENV)/.test $(VENV)/.lint  ## style, types, who imports whom, known vulnerabilities
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m tools.audit
 
 .PHONY: format
 format: $(VENV)/.lint  ## put the code into shape
@@ -40,14 +44,14 @@ format: $(VENV)/.lint  ## put the code into shape
 	$(VENV)/bin/ruff format .
 
 .PHONY: audit
-audit: $(VENV)/.service $(VENV)/.lint  ## look for known vulnerabilities in what is installed
-	$(VENV)/bin/pip-audit --skip-editable
+audit: $(VENV)/.lint  ## look for known vulnerabilities in what is pinned
+	$(VENV)/bin/python -m tools.audit
 
 .PHONY: setup
 setup: $(VENV)/.service  ## create the environment without starting anything
 
 .PHONY: lock
-lock:  ## pin anew, in requirements/constraints.txt, everything that the requirements need in turn
+lock:  ## pin anew, with hashes, everything that the requirements need in turn
 	tools/lock-requirements $(PYTHON)
 
 .PHONY: clean
@@ -62,17 +66,19 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "Python cannot create environments here (on Debian: apt install python3-venv)." >&2; exit 1; }
 
-$(VENV)/.service: requirements/service.txt requirements/local-servers.txt requirements/constraints.txt | $(VENV)/bin/python
+$(VENV)/.service: requirements/locked/service.txt requirements/locked/local-servers.txt requirements/constraints.txt | $(VENV)/bin/python
 	@echo "Installing what the service needs (the first time this takes some minutes)..."
-	@$(INSTALL) -r requirements/service.txt -r requirements/local-servers.txt
+	@$(LOCKED) -r requirements/locked/service.txt
+	@$(LOCKED) -r requirements/locked/local-servers.txt
+	@$(TORCH)
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt requirements/constraints.txt | $(VENV)/bin/python
+$(VENV)/.test: requirements/locked/test.txt | $(VENV)/bin/python
 	@echo "Installing what the tests need..."
-	@$(INSTALL) -r requirements/test.txt
+	@$(LOCKED) -r requirements/locked/test.txt
 	@touch $@
 
-$(VENV)/.lint: requirements/lint.txt requirements/constraints.txt | $(VENV)/bin/python
+$(VENV)/.lint: requirements/locked/lint.txt | $(VENV)/bin/python
 	@echo "Installing the linters..."
-	@$(INSTALL) -r requirements/lint.txt
+	@$(LOCKED) -r requirements/locked/lint.txt
 	@touch $@

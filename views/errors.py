@@ -7,6 +7,7 @@ from typing import Annotated, Any, NotRequired
 
 import structlog
 from flask import Flask, Response, current_app, jsonify, make_response, request
+from gunicorn.http.errors import NoMoreData, ParseException
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 from werkzeug.exceptions import (
@@ -61,6 +62,8 @@ def register(app: Flask) -> None:
     """Answer every exception on `app` with a problem."""
     app.register_error_handler(ServiceError, answer)
     app.register_error_handler(HTTPException, _answer_http)
+    for kind in (ParseException, NoMoreData, ConnectionError):
+        app.register_error_handler(kind, _answer_broken_body)
     app.register_error_handler(Exception, _answer_unforeseen)
 
 
@@ -131,6 +134,11 @@ def _as_service_error(error: HTTPException) -> ServiceError:
     if error.code and error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
         return errors.BadRequest(error.description or "The request cannot be understood.")
     return ServiceError("Something went wrong here. It is not your picture's fault; try again.")
+
+
+def _answer_broken_body(error: Exception) -> Response:
+    """What the web server raises where a body is read that is cut off, or not in the chunks that it should be."""
+    return answer(errors.BadRequest("The request's body broke off, or is not HTTP as it should be. Send it again."))
 
 
 def _answer_unforeseen(error: Exception) -> Response:

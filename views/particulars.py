@@ -16,6 +16,7 @@ from views.context import context
 from views.openapi import examples, headers
 from views.openapi.operations import Answer, Parameter, ok, operation
 from views.processed import ABSENCES, IF_NONE_MATCH, NOT_MODIFIED, VALIDATORS, absence, finished
+from views.whole_numbers import whole_number
 
 blueprint = Blueprint("particulars", __name__)
 
@@ -119,8 +120,9 @@ def thumbnail(name: str) -> Response:
 
 def _side(value: str) -> int:
     smallest, largest = thumbnails.SMALLEST, thumbnails.LARGEST
-    if value.isascii() and value.isdigit() and smallest <= int(value) <= largest:
-        return int(value)
+    side = whole_number(value)
+    if side is not None and smallest <= side <= largest:
+        return side
     raise InvalidParameter(f"size={value!r} is not valid: it can be {smallest} to {largest} pixels.", field="size")
 
 

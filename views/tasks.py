@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request, url_for
@@ -20,6 +20,7 @@ from views.openapi import examples
 from views.openapi.headers import CACHE_CONTROL, RETRY_AFTER, sometimes
 from views.openapi.operations import Parameter, ok, operation
 from views.waiting import WAIT, asked_wait, wait_for_end
+from views.whole_numbers import whole_number
 
 blueprint = Blueprint("tasks", __name__)
 
@@ -148,9 +149,10 @@ def find_task(task_id: str) -> Job:
 
 
 def _limit(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= LARGEST_PAGE):
+    limit = whole_number(value)
+    if limit is None or not 1 <= limit <= LARGEST_PAGE:
         raise InvalidParameter(f"limit={value!r} is not valid: it can be 1 to {LARGEST_PAGE}.", field="limit")
-    return int(value)
+    return limit
 
 
 def cursor_of(job: Job) -> str:
@@ -167,6 +169,6 @@ def read_cursor(value: str) -> Position:
     """
     try:
         created_at, job_id = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode().split(" ")
-        return datetime.fromisoformat(created_at), job_id
-    except ValueError:
+        return datetime.fromisoformat(created_at).astimezone(UTC), job_id
+    except (ValueError, OverflowError):  # the latter for what is no time in UTC
         raise InvalidParameter("The cursor is not one of ours. Take it from `next`.", field="cursor") from None

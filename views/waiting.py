@@ -13,9 +13,9 @@ from mongo.jobs import Job
 from utils.errors import InvalidParameter, TooManyStreams
 from views.context import context
 from views.openapi.operations import Parameter
+from views.whole_numbers import whole_number
 
 LONGEST_WAIT = 60  # s; less than proxies wait for an answer
-LONGEST_NUMBER = 9  # digits; what is longer is no time to wait
 
 WAIT = Parameter(
     "wait",
@@ -62,9 +62,10 @@ def asked_wait() -> int:
         InvalidParameter: it is no number from 0 to LONGEST_WAIT.
     """
     value = request.args.get("wait", "0")
-    if not (_is_number(value) and int(value) <= LONGEST_WAIT):
+    seconds = whole_number(value)
+    if seconds is None or seconds > LONGEST_WAIT:
         raise InvalidParameter(f"wait={value!r} is not valid: it can be 0 to {LONGEST_WAIT} seconds.", field="wait")
-    return int(value)
+    return seconds
 
 
 def preferred_wait() -> int:
@@ -73,8 +74,4 @@ def preferred_wait() -> int:
     A preference that cannot be understood is ignored, as the standard wants it.
     """
     value = parse_dict_header(request.headers.get("Prefer", "").lower().replace(";", ",")).get("wait") or ""
-    return min(int(value), LONGEST_WAIT) if _is_number(value) else 0
-
-
-def _is_number(value: str) -> bool:
-    return value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER
+    return min(whole_number(value) or 0, LONGEST_WAIT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import tempfile
 import zlib
@@ -56,6 +57,53 @@ BAD_UPLOADS = {
     "a name with a control character": (jpeg(), "pho\x7fto.jpg", 422, "invalid_name"),
 }
 
+NAUGHTY_NAMES = [
+    "../../etc/passwd.jpg",
+    "..\\..\\windows\\system32\\config.jpg",
+    "....//....//secret.jpg",
+    "/etc/passwd.jpg",
+    "file:///etc/passwd.jpg",
+    "%2e%2e%2f%2e%2e%2fetc%2fpasswd.jpg",
+    "photo.jpg%00.png.jpg",
+    "photo\x00.jpg",
+    "photo%0d%0aSet-Cookie:%20a=b.jpg",
+    'photo";filename="other.jpg',
+    "CON.jpg",
+    "aux.png.jpg",
+    "COM1.jpg",
+    "photo.jpg:stream.jpg",
+    "photo.jpg ",
+    " photo.jpg",
+    ".jpg",
+    "..jpg",
+    "~.jpg",
+    "-rf.jpg",
+    "--help.jpg",
+    "$(reboot).jpg",
+    "`reboot`.jpg",
+    "photo;rm -rf.jpg",
+    "|reboot.jpg",
+    "<script>alert(1)</script>.jpg",
+    "javascript:alert(1).jpg",
+    "{{7*7}}.jpg",
+    "${7*7}.jpg",
+    "%s%s%n.jpg",
+    "' OR 1=1 --.jpg",
+    '{"$ne": null}.jpg',
+    "\u202egpj.exe.jpg",
+    "\u200bphoto\ufeff.jpg",
+    "\u0665\u0660.jpg",
+    "cafe\u0301.jpg",
+    "\u4e2d\u6587\u540d.jpg",
+    "\U0001f600.jpg",
+    "z\u0335\u0321\u035d\u0321a\u0334l\u0338g\u0337o\u0336.jpg",
+    "\ud83d.jpg".encode("utf-8", "replace").decode(),
+    "a" * 251 + ".jpg",
+    "\u00e4" * 126 + ".jpg",
+    "PHOTO.JPG",
+    "photo.jpg.jpg.jpg",
+]
+
 BAD_FIELDS = {
     "a scale of 9": ({"scale": "9"}, "invalid_parameter", "scale"),
     "a scale that is no number": ({"scale": "nan"}, "invalid_parameter", "scale"),
@@ -104,6 +152,25 @@ def nothing_stays(service: Service):
 def test_a_bad_upload_is_refused(service: Service, data: bytes, name: str, status: int, code: str) -> None:
     document = problem(service.upload_bytes(data, name), status, code)
     assert document["instance"] == "/upscale"
+
+
+@pytest.mark.parametrize("name", NAUGHTY_NAMES, ids=ascii)
+def test_a_naughty_name_is_refused_or_is_a_name_and_nothing_else(service: Service, name: str) -> None:
+    answer = service.upload_bytes(jpeg(), name)
+    if answer.status_code >= 400:
+        assert answer.status_code in (400, 415, 422)
+        assert answer.json()["code"] in ("invalid_name", "unsupported_format", "missing_image")
+        return
+    task = service.wait_for(answer.json()["task_id"])
+    assert "/" not in task["name"]
+    result = service.get(task["links"]["result"])
+    assert result.status_code == 200
+    assert Image.open(io.BytesIO(result.content)).format == "JPEG"
+    disposition = result.headers["Content-Disposition"]
+    plain = disposition.removeprefix('attachment; filename="').partition('"')[0]
+    assert re.fullmatch(r"[ -~]+", plain)
+    assert not set(plain) & set('/\\"')
+    assert result.headers.keys() & {"Set-Cookie"} == set()
 
 
 @pytest.mark.parametrize(("form", "code", "field"), BAD_FIELDS.values(), ids=BAD_FIELDS)
