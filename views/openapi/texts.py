@@ -12,7 +12,8 @@ task at `GET /tasks/{task_id}` or let it call you, and fetch the picture at `GET
 
 Every error is `application/problem+json` (RFC 9457) with a stable `code`, explained at `/docs/errors`; a browser
 (`Accept: text/html`) gets a page instead. Any address that is not listed here answers 404 `route_not_found`, any other
-method 405 `method_not_allowed` with `Allow`. HEAD is possible wherever GET is. Times are in UTC.
+method 405 `method_not_allowed` with `Allow`. HEAD is possible wherever GET is. Every answer has an `X-Request-ID`, and
+with a limit of requests `RateLimit` and `RateLimit-Policy`. Times are in UTC.
 """.strip()
 
 TAGS = {
