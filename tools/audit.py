@@ -28,7 +28,10 @@ def main() -> int:
     try:
         dependencies: list[dict[str, Any]] = json.loads(audit.stdout)["dependencies"]
     except ValueError:
-        _warn("NOTHING was audited, because the vulnerability service cannot be asked:", audit.stderr.splitlines())
+        reason = audit.stderr.strip().rpartition("\n")[2]
+        if not reason.startswith("requests.exceptions."):
+            raise SystemExit(audit.stderr) from None  # pip-audit itself failed
+        _warn("NOTHING was audited, because the vulnerability service cannot be asked:", [reason])
         return 0
     unknown = [f"{found['name']}: {found['skip_reason']}" for found in dependencies if "skip_reason" in found]
     if unknown:

@@ -40,6 +40,8 @@ def check_redis(settings: Settings) -> None:
         with open_redis(settings, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as client:
             client.ping()
     except (RedisError, ValueError) as error:
+        # What Python says of a bad address may be a piece of its password.
+        reason = error if isinstance(error, RedisError) else "it is no address (%-encode a password's / # ? and @)"
         raise ProgramError(
-            f"The Redis of REDIS_URL cannot be used: {error}. Mend that, or unset REDIS_URL to have one started."
+            f"The Redis of REDIS_URL cannot be used: {reason}. Mend that, or unset REDIS_URL to have one started."
         ) from None

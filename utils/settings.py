@@ -208,7 +208,7 @@ def settings_or_exit() -> Settings:
 
 def _explain(problem: ErrorDetails) -> str:
     field = str(problem["loc"][0])
-    holds_secret = "password" in field or "secret" in field or "@" in str(problem["input"])
+    holds_secret = field.endswith(("_password", "_secret", "_url"))  # addresses may have passwords in them
     value = "(hidden)" if holds_secret else repr(problem["input"])
     reason = problem["msg"].removeprefix("Value error, ")
     return f"{field.upper()}={value} is not allowed: {reason}. {Settings.model_fields[field].description}"
