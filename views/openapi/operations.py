@@ -26,7 +26,7 @@ Schema = Mapping[str, Any]  # a JSON Schema
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter in the query or a header of a request. Those in the path are described in `paths`."""
+    """A parameter in the query or a header of a request. Those in the path: `texts.PATH_PARAMETERS`."""
 
     name: str
     where: str  # query or header
