@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from live_service import wait_until
+from live_service import Service, wait_until
 
 from utils.local_services import LocalServer
 
 PATIENCE = 120.0  # s
 
 
+def mongod(service: Service) -> LocalServer:
+    assert service.stack.mongod is not None
+    return service.stack.mongod
+
+
+def redis_server(service: Service) -> LocalServer:
+    assert service.stack.redis is not None
+    return service.stack.redis
+
+
+def is_ready(service: Service) -> bool:
+    """Whether MongoDB and Redis answer."""
+    checks = service.get("/health/ready").json()["checks"]
+    return checks["mongo"]["status"] == checks["redis"]["status"] == "ok"
+
+
 @contextmanager
-def killed(server: LocalServer, is_back: Callable[[], bool]) -> Iterator[None]:
+def killed(service: Service, server: LocalServer) -> Iterator[None]:
     """`server` is away inside the block, and back after it."""
     server.process.process.kill()
     server.process.process.wait()
@@ -25,7 +41,7 @@ def killed(server: LocalServer, is_back: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         server.process.start()
-        wait_until(is_back, PATIENCE)
+        wait_until(lambda: is_ready(service), PATIENCE)
 
 
 @contextmanager

@@ -17,11 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import breakage
 import psutil
 import pytest
 import requests
-from breakage import frozen
+from breakage import frozen, is_ready, killed, mongod, redis_server
 from bson import ObjectId
 from live_service import FINAL, Service, running_service, wait_until
 from PIL import Image
@@ -31,7 +30,6 @@ from redis.exceptions import RedisError
 from celery_app import make_celery
 from mongo.images import CHUNK_BYTES
 from utils.errors import StoreUnavailable
-from utils.local_services import LocalServer
 
 ANSWER_TIMEOUT = 20.0  # s; more than any answer may take, and less than a hang
 PATIENCE = 120.0  # s
@@ -133,27 +131,6 @@ def child_at(service: Service, task_id: str) -> psutil.Process:
 def pool(service: Service) -> list[psutil.Process]:
     """The worker's children, beat among them."""
     return psutil.Process(service.stack.worker.process.pid).children()
-
-
-def is_ready(service: Service) -> bool:
-    checks = service.get("/health/ready").json()["checks"]
-    return all(checks[name]["status"] == "ok" for name in ("mongo", "redis"))
-
-
-def mongod(service: Service) -> LocalServer:
-    assert service.stack.mongod is not None
-    return service.stack.mongod
-
-
-def redis_server(service: Service) -> LocalServer:
-    assert service.stack.redis is not None
-    return service.stack.redis
-
-
-@contextmanager
-def killed(service: Service, server: LocalServer) -> Iterator[None]:
-    with breakage.killed(server, lambda: is_ready(service)):
-        yield
 
 
 # --- Workers ------------------------------------------------------------------------------------
