@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from flask import render_template
@@ -19,7 +18,6 @@ MOST_SHOWN = 5  # of the tasks that are under way
 def error_page(error: ServiceError, detail_link: str) -> str:
     """The page for `error`, in the visitor's language; its own sentence stays as it is."""
     is_busy = error.status == HTTPStatus.TOO_MANY_REQUESTS
-    wait = timedelta(seconds=error.retry_after) if error.retry_after else None
     return render_template(
         "error.html",
         error=error,
@@ -27,7 +25,6 @@ def error_page(error: ServiceError, detail_link: str) -> str:
         request_id=request_id(),
         kind=error.status if error.status in EXPLAINED else "other",
         task_id=error.members.get("task_id") if error.status == HTTPStatus.CONFLICT else None,
-        back_at=datetime.now(UTC) + wait if wait else None,
         running=_under_way() if is_busy else [],
     )
 

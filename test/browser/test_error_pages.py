@@ -74,7 +74,7 @@ def test_too_much_at_once_names_what_is_being_made(strict_page: Page, strict_ser
         address = strict_page.url
         submit(strict_page, picture("error-second.jpg"))
         expect(strict_page.get_by_role("heading", level=1)).to_have_text("Too much at once")
-        expect(strict_page.get_by_text("It is worth trying again after")).to_be_visible()
+        expect(strict_page.get_by_text("It is worth trying again in")).to_be_visible()
         strict_page.get_by_role("link", name="error-first.jpg").click()
         strict_page.wait_for_url(address)
 
