@@ -43,11 +43,14 @@ export class Chosen {
     return this.#pictures.find(({ file }) => file.name === name)?.preview;
   }
 
-  /** Why the pictures cannot be sent together, in a sentence; empty if they can. */
+  get canBeSent() {
+    return !this.fault && !this.#pictures.some((picture) => this.#faultOf(picture));
+  }
+
+  /** Why the pictures cannot be sent together, in a sentence; empty if they can. What ails one is said beside it. */
   get fault() {
     const bytes = this.files.reduce((sum, { size }) => sum + size, 0);
     const most = this.#limits.maxBytes;
-    if (this.#pictures.some((picture) => this.#faultOf(picture))) return " "; // said where the picture stands
     return bytes > most ? t("too_many_together", { bytes: formatBytes(bytes), most: formatBytes(most) }) : "";
   }
 
@@ -60,6 +63,7 @@ export class Chosen {
   }
 
   remove(name) {
+    URL.revokeObjectURL(this.previewOf(name));
     this.#pictures = this.#pictures.filter(({ file }) => file.name !== name);
     this.show();
   }

@@ -26,10 +26,11 @@ const chosen = new Chosen(
   () => Number(form.elements.scale.value || chosenModel().dataset.scale),
   () => {
     showWhatCanBeSent();
-    showTrouble("", chosen.fault.trim());
+    showTrouble("", chosen.fault);
   },
 );
-let sending = null; // an AbortController while pictures are on their way
+let sending = null; // an AbortController from the decision to send until the page is left
+let isLeaving = false;
 
 form.classList.add("has-script");
 part("drop-title").hidden = part("at-once-field").hidden = false;
@@ -42,14 +43,16 @@ form.addEventListener("submit", (event) => {
   send();
 });
 part("stop").addEventListener("click", () => sending?.abort());
-window.addEventListener("beforeunload", (event) => sending && event.preventDefault());
+window.addEventListener("beforeunload", (event) => sending && !isLeaving && event.preventDefault());
 watchIntake({ zone: part("drop-zone"), input: part("image") }, async (files) => {
   if (sending) return;
   await chosen.add(files);
-  if (part("at-once").checked && !chosen.fault) send();
+  if (part("at-once").checked) send();
 });
-window.addEventListener("pageshow", adaptToOptions); // the browser may have restored what was chosen
-adaptToOptions();
+window.addEventListener("pageshow", () => {
+  stopSending(); // the page may have been left for another, and come back to
+  adaptToOptions(); // the browser may have restored what was chosen
+});
 
 /** Keep whether a box is checked for the next visit, where the browser lets us. */
 function rememberChoice(box, key) {
@@ -77,12 +80,12 @@ function adaptToOptions() {
 function showWhatCanBeSent() {
   const { length } = chosen.files;
   part("send").textContent = t("send", { count: Math.max(1, length) });
-  part("send").disabled = sending !== null || chosen.fault !== "";
+  part("send").disabled = sending !== null || !chosen.canBeSent;
   part("chosen").inert = part("options").inert = sending !== null; // what is under way stays as it is
 }
 
 async function send() {
-  if (sending || !chosen.files.length || chosen.fault) return;
+  if (sending || !chosen.files.length || !chosen.canBeSent) return;
   sending = new AbortController();
   showWhatCanBeSent();
   try {
@@ -91,10 +94,15 @@ async function send() {
   } catch (error) {
     if (!sending.signal.aborted) tellOf(error);
   } finally {
-    sending = null;
-    part("sending").hidden = true;
-    showWhatCanBeSent();
+    if (!isLeaving) stopSending();
   }
+}
+
+function stopSending() {
+  sending = null;
+  isLeaving = false;
+  part("sending").hidden = true;
+  showWhatCanBeSent();
 }
 
 /** What `on_conflict` is to be; "" if nothing is to be sent. */
@@ -119,9 +127,11 @@ async function sendAndGo(onConflict) {
   showProgress(0);
   const answer = await upload(body, { signal: sending.signal, onProgress: showProgress, onTrouble: tellAndTry });
   const tasks = answer.tasks ?? [answer];
-  // In the order of the files; of those that were there before, the picture may be another.
-  const kept = tasks.map((task, index) => task.task_id && !(task.duplicate && !task.same_image) && [task, files[index]]);
-  await Promise.all(kept.filter(Boolean).map(([task, file]) => keepOriginal(task.task_id, file)));
+  // In the order of the files.
+  for (const [index, task] of tasks.entries()) {
+    const isOfAnotherPicture = task.duplicate && !task.same_image;
+    if (task.task_id && !isOfAnotherPicture) await keepOriginal(task.task_id, files[index]);
+  }
   go(answer.batch_id ? `/b/${answer.batch_id}` : `/t/${answer.task_id}${alreadyOf(answer)}`);
 }
 
@@ -131,7 +141,7 @@ function alreadyOf({ duplicate, same_image: sameImage, same_request: sameRequest
 }
 
 function go(address) {
-  sending = null; // the page may be left now
+  isLeaving = true;
   location.assign(address);
 }
 
