@@ -10,7 +10,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from live_service import Service
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 from visits import PHONE, Visit, choose, draw, send, stopped_worker
 
 Draw = Callable[..., Path]
@@ -137,6 +137,17 @@ def test_the_first_page_can_be_used_before_any_script_has_loaded(visit: Visit, p
     page.unroute("**/*.js")
     page.get_by_role("button", name="Make larger").click()
     expect(page.get_by_alt_text("every-early.jpg, made larger")).to_be_visible()
+
+
+def test_a_picture_that_was_chosen_before_the_script_came_is_not_lost(page: Page, picture: Draw) -> None:
+    held: list[Route] = []
+    page.route("**/start.js", lambda route: held.append(route))
+    with page.expect_request("**/start.js"):
+        page.goto("/", wait_until="commit")
+    page.get_by_label("Choose pictures").set_input_files(picture("every-held.jpg"))
+    held[0].continue_()
+    expect(page.locator(".chosen-picture")).to_contain_text("every-held.jpg")
+    expect(page.get_by_role("button", name="Make larger")).to_be_enabled()
 
 
 def test_the_language_follows_the_browser_and_the_switch(visit: Visit) -> None:

@@ -51,7 +51,9 @@ watchIntake({ zone: part("drop-zone"), input: part("image") }, async (files) => 
 });
 window.addEventListener("pageshow", () => {
   stopSending(); // the page may have been left for another, and come back to
+  const early = chosen.files.length ? [] : [...part("image").files]; // chosen before this script was there
   adaptToOptions(); // the browser may have restored what was chosen
+  if (early.length) chosen.add(early);
 });
 
 /** Keep whether a box is checked for the next visit, where the browser lets us. */
