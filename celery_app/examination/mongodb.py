@@ -92,7 +92,7 @@ def _sweep_runs(patient: Patient) -> str:
         ages.append(f"{kind} {_seconds(age)}")
         if age is None or age > 3 * timedelta(seconds=pause) + timedelta(minutes=1):
             raise Ill(
-                f"The last {kind} was {_seconds(age)}.",
+                f"The last {kind}: {_seconds(age)}.",
                 "Start beat (`celery -A main.celery_app beat`) and a worker that is not busy for minutes.",
             )
     return ", ".join(ages)
