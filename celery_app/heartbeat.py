@@ -52,8 +52,12 @@ class Heartbeat:
             StaleAttempt: stop here.
             Stopping: likewise, and hand the job back.
         """
-        stopping.check()
         self._progress = fraction
+        self.check()
+
+    def check(self) -> None:
+        """Raise what `progress` does."""
+        stopping.check()
         if self._stale is not None:
             raise self._stale
 

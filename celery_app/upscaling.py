@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import errno
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import BinaryIO
 
 import structlog
+from bson import ObjectId
 
 from celery_app import BrokerUnavailable, send_upscale
 from celery_app.heartbeat import Heartbeat
 from celery_app.measures import ATTEMPTS, FAILURES, INPUT_MEGAPIXELS, OUTPUT_MEGAPIXELS, STAGE_SECONDS
+from celery_app.patience import patiently
 from celery_app.stages import Stages
 from celery_app.stopping import Stopping
 from celery_app.thumbnails import make_thumbnails
 from celery_app.worker import Worker
+from mongo.images import StoredFile
 from mongo.jobs import Job, StaleAttempt, StoredImage
 from mongo.particulars import Descriptions
 from upscaler.catalog import find_model
@@ -47,7 +51,7 @@ def run_job(worker: Worker, job: Job) -> None:
     If it was cancelled meanwhile, or another worker holds it by now, it is left alone.
 
     Raises:
-        StoreUnavailable: the job stays as it is. Its lease runs out, and the sweep hands it on.
+        StoreUnavailable: for a minute. The job stays as it is; its lease runs out, and the sweep hands it on.
         Untrustworthy: this process is to end. The job is another's, or was tried often enough.
     """
     log.info("task started", name=job.name, size=f"{job.source.width}x{job.source.height}", model=job.request.model)
@@ -99,7 +103,7 @@ def _foreseen(error: Exception) -> ServiceError | None:
 
 
 def _make(worker: Worker, job: Job, beat: Heartbeat, stages: Stages) -> StoredImage:
-    picture = _decode(worker, job, stages)
+    picture = _decode(worker, job, beat, stages)
     # A temporary file without a name: it goes with this process, even if that is killed.
     image_format = job.request.output_format(job.source.format)
     with tempfile.TemporaryFile() as made:
@@ -110,9 +114,7 @@ def _make(worker: Worker, job: Job, beat: Heartbeat, stages: Stages) -> StoredIm
             descriptions = _describe(job, picture, carried)
             thumbnails = make_thumbnails(pixels, carried.icc_profile, opaque=image_format == "jpeg")
         with stages("store"):
-            made.seek(0)
-            stored = worker.store.results.save(made, job.name)
-            worker.store.particulars.save(stored.file_id, descriptions, thumbnails)
+            stored = patiently(lambda: _store(worker, job, made, descriptions, thumbnails), beat.check)
     layout = Layout.of(pixels)
     return StoredImage(
         file_id=stored.file_id,
@@ -125,18 +127,26 @@ def _make(worker: Worker, job: Job, beat: Heartbeat, stages: Stages) -> StoredIm
     )
 
 
-def _decode(worker: Worker, job: Job, stages: Stages) -> Picture:
-    if job.source.file_id is None:
+def _decode(worker: Worker, job: Job, beat: Heartbeat, stages: Stages) -> Picture:
+    file_id = job.source.file_id
+    if file_id is None:
         raise StaleAttempt(job.id)
     with tempfile.TemporaryFile() as source:
         with stages("fetch"):
-            try:
-                worker.store.uploads.copy_to(job.source.file_id, source)
-            except FileNotFoundError:
-                raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
-            source.flush()
+            patiently(lambda: _fetch(worker, file_id, source), beat.check)
         with stages("decode"):
             return worker.decoder.decode(source)
+
+
+def _fetch(worker: Worker, file_id: ObjectId, target: BinaryIO) -> None:
+    """Write the upload to `target`, from its start."""
+    target.seek(0)
+    target.truncate()
+    try:
+        worker.store.uploads.copy_to(file_id, target)
+    except FileNotFoundError:
+        raise Undecodable("The uploaded bytes are gone from the store. Send the picture again.") from None
+    target.flush()
 
 
 def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat: Heartbeat, stages: Stages) -> Pixels:
@@ -169,6 +179,16 @@ def _upscale(worker: Worker, job: Job, picture: Picture, stream: BinaryIO, beat:
             return engine.upscale(picture.pixels, size=size, on_progress=beat.progress, on_rows=encode)
 
 
+def _store(
+    worker: Worker, job: Job, made: BinaryIO, descriptions: Descriptions, thumbnails: Mapping[int, bytes]
+) -> StoredFile:
+    """Keep the result, as a file that nobody owns yet."""
+    made.seek(0)
+    stored = worker.store.results.save(made, job.name)
+    worker.store.particulars.save(stored.file_id, descriptions, thumbnails)
+    return stored
+
+
 def _describe(job: Job, picture: Picture, carried: Metadata) -> Descriptions:
     """What source and result carry. Where a place is not to be passed on, it is not kept here either."""
     keeps_place = job.request.metadata == "keep"
@@ -184,8 +204,9 @@ def _mode(layout: Layout, image_format: OutputFormat) -> str:
 
 
 def _succeed(worker: Worker, job: Job, result: StoredImage, stages: Stages) -> None:
+    keep = timedelta(seconds=worker.settings.result_ttl)
     try:
-        worker.store.jobs.succeed(job, result, keep=timedelta(seconds=worker.settings.result_ttl))
+        patiently(lambda: worker.store.jobs.succeed(job, result, keep))
     except StaleAttempt:
         if result.file_id is not None:
             worker.store.results.delete(result.file_id)
@@ -206,7 +227,7 @@ def _succeed(worker: Worker, job: Job, result: StoredImage, stages: Stages) -> N
 
 
 def _fail(worker: Worker, job: Job, error: ServiceError, stages: Stages) -> None:
-    worker.store.jobs.fail(job, error)
+    patiently(lambda: worker.store.jobs.fail(job, error))
     _has_failed(worker, job, error, stages)
 
 

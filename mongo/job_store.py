@@ -51,7 +51,11 @@ INDEXES = [
         name="finished_like",
         partialFilterExpression={"current": True},
     ),
-    IndexModel([("expires_at", ASCENDING)], name="expiry", partialFilterExpression={"status": Status.SUCCESS}),
+    IndexModel(
+        [("expires_at", ASCENDING)],
+        name="not_yet_expired",
+        partialFilterExpression={"status": Status.SUCCESS, "expired": False},
+    ),
 ]
 
 FIRST_GUESS = 2.0  # s a job, before any was measured
@@ -290,7 +294,7 @@ class JobStore:
         )
         return self._announced(from_document(found))
 
-    @translated
+    @brief
     def heartbeat(self, job: Job, progress: float) -> None:
         """Renew the lease and store the progress (0..1).
 
@@ -306,13 +310,15 @@ class JobStore:
         self._announce(job.owner, job.id)
 
     def succeed(self, job: Job, result: StoredImage, keep: timedelta) -> None:
-        """Make the result visible, for as long as `keep`.
+        """Make the result visible, for as long as `keep`. May be done again where it is not known whether it was.
 
         Raises:
             StaleAttempt: the job is no longer this worker's; the result is nobody's.
         """
         made = {"progress": 1.0, "result": {"$literal": image_document(result)}, "expires_at": from_now(keep)}
-        self._write(job, ended(Status.SUCCESS, made if self._keep_sources else {**made, "source.file_id": None}))
+        change = ended(Status.SUCCESS, made if self._keep_sources else {**made, "source.file_id": None})
+        done_before = {**_held(job), "status": Status.SUCCESS, "result.file_id": result.file_id}
+        self._write(job, change, {"$or": [_held(job), done_before]})
 
     def fail(self, job: Job, error: ServiceError) -> None:
         """End the job with the error's code and sentence, and free its name.
@@ -348,8 +354,8 @@ class JobStore:
         return self._jobs.count_documents({"_id": job.id, **spent}) > 0
 
     @translated
-    def _write(self, job: Job, change: list[Document]) -> None:
-        if self._jobs.update_one(_held(job), change).matched_count == 0:
+    def _write(self, job: Job, change: list[Document], held: Document | None = None) -> None:
+        if self._jobs.update_one(held or _held(job), change).matched_count == 0:
             raise StaleAttempt(job.id)
         self._announce(job.owner, job.id)
 

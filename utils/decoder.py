@@ -1,4 +1,8 @@
-"""Decoding in a process that may die: the worker's end of `utils/decoder_process.py`."""
+"""Decoding in a process that may die: the worker's end of `utils/decoder_process.py`.
+
+It costs two milliseconds of processor time a megapixel (10 ms became 12 for a JPEG, 20 became 22 for a PNG, one core of
+2024), and 50 MB of memory for each worker process. The pixels come over shared memory.
+"""
 
 from __future__ import annotations
 

@@ -199,6 +199,14 @@ def _refused(jobs: JobStore, job: Job) -> None:
     assert found(jobs, job) == before
 
 
+def test_a_success_may_be_told_twice_but_no_other(store: Store) -> None:
+    job, result = claimed(store.jobs), image()
+    for _ in range(2):
+        store.jobs.succeed(job, result, keep=timedelta(days=1))
+    assert found(store.jobs, job).result == result
+    _refused(store.jobs, job)
+
+
 def test_a_redelivered_message_may_claim_a_job_whose_lease_has_run_out_before_the_sweep_does(store: Store) -> None:
     late = claimed(store.jobs)
     run_out(store, late)
