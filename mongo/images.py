@@ -17,7 +17,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from mongo.client import FAREWELL, Document, translated
-from mongo.server_time import NOW, ago, not_after
+from mongo.server_time import NOW, ago, from_now, not_after
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -127,8 +127,11 @@ class ImageStore:
         return len(overdue)
 
     def _mark_unowned_files(self, owned: Collection[ObjectId]) -> None:
-        settled = {"$expr": not_after("uploadDate", ago(min(self._grace, SETTLING)))}
-        found = self._files.find({"retired_at": {"$exists": False}, **settled}, {"_id": 1})
+        # By the maker's clock, which may be fast: what comes from the future is not young either.
+        settling = min(self._grace, SETTLING)
+        is_old = not_after("uploadDate", ago(settling))
+        settled = {"$or": [is_old, {"$gte": ["$uploadDate", from_now(settling)]}]}
+        found = self._files.find({"retired_at": {"$exists": False}, "$expr": settled}, {"_id": 1})
         unowned = [file["_id"] for file in found if file["_id"] not in owned]
         self._files.update_many({"_id": {"$in": unowned}}, [{"$set": {"retired_at": NOW}}])
 

@@ -114,12 +114,15 @@ def test_a_young_file_is_left_alone_for_it_may_be_finding_its_owner(store: Store
     assert store.results._files.count_documents({"retired_at": {"$exists": True}}) == 0
 
 
-def test_a_file_whose_makers_clock_was_slow_has_its_grace_all_the_same(store: Store) -> None:
+@pytest.mark.parametrize("wrong_by", [-10 * GRACE, 10 * GRACE], ids=["slow", "fast"])
+def test_a_file_whose_makers_clock_was_wrong_has_its_grace_and_no_more(store: Store, wrong_by: timedelta) -> None:
     store.results.save(io.BytesIO(DATA), "photo.png")
-    store.results._files.update_many({}, {"$set": {"uploadDate": datetime.now(UTC) - 10 * GRACE}})
+    store.results._files.update_many({}, {"$set": {"uploadDate": datetime.now(UTC) + wrong_by}})
     for _ in range(2):
         assert store.results.remove_unowned([]) == 0
     assert left(store.results) == (1, 4)
+    goes_by(store.results, GRACE)
+    assert store.results.remove_unowned([]) == 1
 
 
 def test_a_file_of_a_job_stays(store: Store) -> None:
