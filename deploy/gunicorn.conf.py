@@ -10,12 +10,12 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
-from gunicorn.workers.gthread import ThreadWorker
 
 from utils.logging import configure_logging
 from utils.processes import end_with_parent
 from utils.settings import settings_or_exit
 from utils.temp_folder import memory, own_folder, remove_abandoned
+from utils.web_worker import WebWorker
 
 # First of all, for prometheus-client looks for it when it is imported. In memory, because it writes through mmap(2):
 # on a full disk that would kill the process.
@@ -60,7 +60,7 @@ def on_exit(server: Arbiter) -> None:
     shutil.rmtree(metrics_folder, ignore_errors=True)
 
 
-def post_fork(arbiter: Arbiter, worker: ThreadWorker) -> None:
+def post_fork(arbiter: Arbiter, worker: WebWorker) -> None:
     """Tell the worker to stop if the arbiter is killed.
 
     gunicorn's own look at its parent lets it answer kept-alive connections for another `graceful_timeout`.
@@ -68,24 +68,17 @@ def post_fork(arbiter: Arbiter, worker: ThreadWorker) -> None:
     end_with_parent()
 
 
-def post_worker_init(worker: ThreadWorker) -> None:
+def post_worker_init(worker: WebWorker) -> None:
     """Let the open streams end first when the worker is told to stop: it waits for all that it answers."""
     stop = signal.getsignal(signal.SIGTERM)
 
     def end_streams(signum: int, frame: FrameType | None) -> None:
         context_of(worker.wsgi).lookout.end()
         if os.getppid() != worker.ppid:
-            worker.method_queue.defer(_leave_address, worker)
+            worker.method_queue.defer(worker.leave_address)  # the next arbiter needs it
         stop(signum, frame)
 
     signal.signal(signal.SIGTERM, end_streams)
-
-
-def _leave_address(worker: ThreadWorker) -> None:
-    """Let the next arbiter listen while this worker ends what it is at: the address is taken until all have left it."""
-    worker.set_accept_enabled(False)
-    for listener in worker.sockets:
-        listener.close()
 
 
 class logger_class(Logger):  # noqa: N801 - gunicorn's name for this setting

@@ -1,4 +1,4 @@
-"""gunicorn's worker with threads, which tells of what it cannot read in the words that the application has for it."""
+"""gunicorn's worker with threads: it has our words for what it cannot read, and can leave its address early."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import uuid
 
 from gunicorn.http.errors import ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName, ParseException
 from gunicorn.http.message import Request
+from gunicorn.sock import BaseSocket
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -18,6 +19,16 @@ OUR_FAULT = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderN
 
 class WebWorker(ThreadWorker):  # type: ignore[misc]
     """Answers a request that is not HTTP with a problem document, where gunicorn has a page."""
+
+    def leave_address(self) -> None:
+        """Let another listen there while this one ends what it is at: an address is taken until all have left it."""
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+
+    def accept(self, listener: BaseSocket) -> None:
+        if listener.sock is not None:  # the address may have been left in the same round of events
+            super().accept(listener)
 
     def handle_error(self, req: Request, client: socket.socket, addr: tuple[str, int], exc: Exception) -> None:
         if not isinstance(exc, ParseException) or isinstance(exc, OUR_FAULT):

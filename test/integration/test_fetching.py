@@ -187,3 +187,17 @@ def test_the_end_of_a_large_result_is_sought_and_not_read_up_to(service: Service
     part = service.get(large, headers={"Range": "bytes=-1000"})
     assert (part.status_code, len(part.content)) == (206, 1000)
     assert sent_by_mongodb() - before < LARGE / 10
+
+
+def test_bytes_that_cannot_be_read_are_told_of_before_the_answer_has_begun(service: Service) -> None:
+    file = io.BytesIO()
+    Image.effect_noise((30, 20), 80).convert("RGB").save(file, "JPEG")
+    task = service.wait_for(service.upload_bytes(file.getvalue(), f"{uuid.uuid4().hex}.jpg").json()["task_id"])
+    job = service.store.jobs.get(DEFAULT_OWNER, task["task_id"])
+    assert job is not None
+    assert job.result is not None
+    service.store.database["results.chunks"].delete_many({"files_id": job.result.file_id})
+    answer = service.get(task["links"]["result"])
+    assert answer.status_code == 503
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "store_unavailable"
