@@ -6,6 +6,7 @@ import fcntl
 import signal
 import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -27,6 +28,8 @@ TILE_TIME = 15.0  # s; so long a stopping worker may take for the tile that it i
 WORKER_NICENESS = 5  # a third of the web server's share, where both want the processor: whoever asks goes first
 STOP_TIMEOUT = 60.0  # s; a worker that lost its supervisor ends the picture that it is at
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+_stop_asked = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def run_everything(settings: Settings, worker_answers: Callable[[Settings], bool
     Returns:
         The exit status: 0 after being stopped, 1 after a failure, which was explained on standard error.
     """
+    _stop_asked.clear()
     # SIGINT too: a shell that starts this in the background has it ignored, and Python leaves it at that.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, _as_keyboard_interrupt)
@@ -108,8 +112,8 @@ def start_everything(settings: Settings, worker_answers: Callable[[Settings], bo
             niceness=WORKER_NICENESS,
         )
     )
-    web.wait_until(lambda: _is_ready(settings), START_TIMEOUT)
-    worker.wait_until(lambda: worker_answers(settings), START_TIMEOUT)
+    web.wait_until(_unless_stopped(lambda: _is_ready(settings)), START_TIMEOUT)
+    worker.wait_until(_unless_stopped(lambda: worker_answers(settings)), START_TIMEOUT)
     return Stack(settings, web, worker, mongod, redis)
 
 
@@ -218,4 +222,16 @@ def _say_hello(settings: Settings) -> None:
 
 
 def _as_keyboard_interrupt(signum: int, frame: FrameType | None) -> None:
+    _stop_asked.set()
     raise KeyboardInterrupt
+
+
+def _unless_stopped(ready: Callable[[], bool]) -> Callable[[], bool]:
+    """`ready`, looking first whether a stop was asked for: raised inside a library, KeyboardInterrupt may get lost there."""
+
+    def ready_or_stopped() -> bool:
+        if _stop_asked.is_set():
+            raise KeyboardInterrupt
+        return ready()
+
+    return ready_or_stopped
