@@ -227,7 +227,7 @@ def _as_keyboard_interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def _unless_stopped(ready: Callable[[], bool]) -> Callable[[], bool]:
-    """`ready`, looking first whether a stop was asked for: raised inside a library, KeyboardInterrupt may get lost there."""
+    """`ready`, looking first whether a stop was asked for: a library may swallow a signal's KeyboardInterrupt."""
 
     def ready_or_stopped() -> bool:
         if _stop_asked.is_set():

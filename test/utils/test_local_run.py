@@ -220,3 +220,29 @@ def test_a_mongodb_that_does_not_let_us_in_is_told_without_the_password(tmp_path
     said = refused(tmp_path, MONGO_URL=mongo_url, MONGO_USER="me", MONGO_PASSWORD="our-secret")
     assert "Authentication failed" in said
     assert "our-secret" not in said
+
+
+SWALLOWING = """
+import os, signal, sys
+from main import worker_answers
+from utils.local_run import run_everything
+from utils.settings import settings_or_exit
+
+def swallowing(settings):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        pass
+    return worker_answers(settings)
+
+sys.exit(run_everything(settings_or_exit(), swallowing))
+"""
+
+
+def test_a_stop_that_a_library_swallows_while_all_starts_is_not_lost(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SWALLOWING]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Stopped. The data is kept." in done.stderr
