@@ -136,6 +136,21 @@ def test_latest_prefers_the_current_job_and_else_tells_of_the_last(store: Store)
 # --- One job, one worker ------------------------------------------------------------------------
 
 
+def test_a_person_is_shown_the_newest_first_and_nothing_that_was_let_go(store: Store) -> None:
+    older, gone = created(store.jobs, "older.png"), finished(store, "gone.png")
+    newer = created(store.jobs, "newer.png")
+    store.jobs.let_go(gone)
+    assert [job.id for job in store.jobs.shown("everyone", "", 10, None)] == [newer.id, older.id]
+    assert [job.id for job in store.jobs.shown("everyone", "", 10, (newer.created_at, newer.id))] == [older.id]
+
+
+def test_names_are_searched_by_a_part_to_the_letter_in_either_case(store: Store) -> None:
+    wanted = created(store.jobs, "Photo (2).png")
+    created(store.jobs, "photo-2.png")
+    assert [job.id for job in store.jobs.shown("everyone", "photo (", 10, None)] == [wanted.id]
+    assert store.jobs.shown("somebody else", "photo", 10, None) == []
+
+
 def test_of_twenty_racing_claims_one_gets_the_job(store: Store) -> None:
     job = created(store.jobs)
     with ThreadPoolExecutor(20) as pool:
