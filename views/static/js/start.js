@@ -29,6 +29,7 @@ const chosen = new Chosen(
     showTrouble("", chosen.fault);
   },
 );
+const sendLabel = part("send").textContent;
 let sending = null; // an AbortController from the decision to send until the page is left
 let isLeaving = false;
 
@@ -81,7 +82,7 @@ function adaptToOptions() {
 
 function showWhatCanBeSent() {
   const { length } = chosen.files;
-  part("send").textContent = t("send", { count: Math.max(1, length) });
+  part("send").textContent = length > 1 ? t("send", { count: length }) : sendLabel;
   part("send").disabled = sending !== null || !chosen.canBeSent;
   part("chosen").inert = part("options").inert = sending !== null; // what is under way stays as it is
 }
