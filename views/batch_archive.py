@@ -21,9 +21,9 @@ from mongo.images import ImageStore
 from mongo.jobs import Job, error_document
 from mongo.task_document import rfc3339
 from views.processed import absence, download_name
+from views.streaming import BLOCK_BYTES
 
 MANIFEST = "manifest.json"  # no picture is called so: their names end otherwise
-BLOCK_BYTES = 256 * 1024
 
 
 class Archive:

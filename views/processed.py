@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 from http import HTTPStatus
-from itertools import chain
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from bson import ObjectId
 from flask import Blueprint, Response, g, request
 from gridfs import GridOut
-from werkzeug.wsgi import ClosingIterator, FileWrapper
+from werkzeug.wsgi import FileWrapper
 
-from mongo.client import translated
 from mongo.jobs import Job, Status, StoredImage
 from utils.errors import Expired, NotReady, ProcessingFailed, RangeNotSatisfiable, ServiceError, UnknownName
 from views.answers import no_content
@@ -22,10 +19,10 @@ from views.context import context, owner
 from views.openapi import headers
 from views.openapi.operations import Answer, Parameter, operation
 from views.picture_names import canonical
+from views.streaming import BLOCK_BYTES, begun
 
 blueprint = Blueprint("processed", __name__)
 
-BLOCK_BYTES = 256 * 1024
 EXTENSIONS = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "WEBP": (".webp",)}
 
 ABSENCES = (UnknownName, NotReady, ProcessingFailed, Expired)
@@ -146,19 +143,7 @@ def _stream(job: Job, result: StoredImage, file: GridOut) -> Response:
     response.make_conditional(request.environ, accept_ranges=_wants_one_part(), complete_length=result.bytes)
     response.accept_ranges = "bytes"
     has_body = request.method != "HEAD" and response.status_code != HTTPStatus.NOT_MODIFIED
-    return _begun(response) if has_body else response
-
-
-def _begun(response: Response) -> Response:
-    """The response with its first block read: that MongoDB has gone cannot be told once the headers are sent.
-
-    Raises:
-        StoreUnavailable: it has.
-    """
-    blocks: Any = response.response
-    first = translated(next)(blocks, b"")
-    response.response = ClosingIterator(chain([first], blocks), blocks.close)
-    return response
+    return begun(response) if has_body else response
 
 
 def _digest(sha256: str) -> str:

@@ -8,7 +8,7 @@ from werkzeug.wsgi import FileWrapper
 from utils.errors import Expired
 from views.context import context
 from views.pages.blueprint import blueprint
-from views.processed import BLOCK_BYTES
+from views.streaming import BLOCK_BYTES, begun
 from views.tasks import find_task
 
 
@@ -26,4 +26,4 @@ def original(task_id: str) -> Response:
     response.headers["Cache-Control"] = "private, max-age=3600"  # what a task was made of never changes
     response.headers["Content-Disposition"] = "attachment"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return begun(response)
