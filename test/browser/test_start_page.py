@@ -10,7 +10,7 @@ import pytest
 from live_service import Service
 from PIL import Image
 from playwright.sync_api import Page, expect
-from visits import BATCH_PAGE, TASK_PAGE, choose, draw, send
+from visits import BATCH_PAGE, TASK_PAGE, choose, draw, send, stopped_worker
 
 Draw = Callable[..., Path]
 
@@ -157,6 +157,17 @@ def test_both_pictures_of_a_name_are_shown(page: Page, taken_name: Path) -> None
     expect(page.locator(".conflict-pair img")).to_have_count(2)
     sizes = page.locator(".conflict-pair img").evaluate_all("images => images.map(image => image.naturalWidth)")
     assert sizes == [256, 32]
+
+
+def test_a_picture_that_is_not_made_yet_is_shown_as_it_was_sent(page: Page, service: Service, picture: Draw) -> None:
+    first = picture("start-unfinished.jpg")
+    with stopped_worker(service):
+        service.upload(first)
+        page.goto("/")
+        choose(page, draw(first, (32, 32)))
+        expect(page.locator(".conflict-pair img.earlier")).to_have_js_property("naturalWidth", 64)
+        page.get_by_role("button", name="Show the earlier one").click()
+        page.wait_for_url(TASK_PAGE)
 
 
 def test_both_can_be_kept(page: Page, taken_name: Path) -> None:

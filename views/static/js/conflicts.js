@@ -61,7 +61,7 @@ async function isTheSame(file, fields, { source, request }) {
 async function pair({ template }, { file, task }, previewOf) {
   const element = template.content.firstElementChild.cloneNode(true);
   const earlier = element.querySelector(".earlier");
-  const original = task.links.thumbnail ? null : await originalOf(task.task_id);
+  const original = task.links.thumbnail ? null : await originalOf(task.task_id, `/t/${task.task_id}/original`);
   element.querySelector(".chosen-name").textContent = file.name;
   element.querySelector(".now").src = previewOf(file.name);
   if (task.links.thumbnail) earlier.src = task.links.thumbnail;
