@@ -76,7 +76,7 @@ def test_the_preview_tells_what_a_picture_will_become(page: Page, picture: Draw)
     page.get_by_label("Start at once").uncheck()
     choose(page, picture("start-preview.png", (50, 40)))
     expect(page.locator(".chosen-picture")).to_contain_text("50 × 40 → 200 × 160")
-    assert page.locator(".chosen-picture img").evaluate("image => image.naturalWidth") == 50
+    expect(page.locator(".chosen-picture img")).to_have_js_property("naturalWidth", 50)
     page.get_by_label("Enlargement").select_option("2")
     expect(page.locator(".chosen-picture")).to_contain_text("50 × 40 → 100 × 80")
 
