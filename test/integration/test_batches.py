@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 from live_service import FINAL, Service, running_service, wait_until
-from PIL import Image
+from sample_uploads import noise
 
 from mongo.batches import Batch, BatchFile
 from mongo.jobs import DEFAULT_OWNER, Job, StoredImage
@@ -23,12 +23,6 @@ from utils.upscale_request import UpscaleRequest
 
 LARGE = 300 * 1024**2  # bytes
 SPARE = 60 * 1024**2  # bytes that the web process may grow by, however large the archive
-
-
-def noise(width: int = 20, height: int = 20, image_format: str = "JPEG") -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((width, height), 80).convert("RGB").save(file, image_format)
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -93,7 +87,7 @@ def test_a_bad_file_is_told_in_its_place_and_the_others_go_on(service: Service, 
     files = [
         (f"{prefix}-1.jpg", noise()),
         (f"{prefix}.gif", noise()),
-        (f"{prefix}-cut.jpg", noise(100, 100)[:500]),
+        (f"{prefix}-cut.jpg", noise(100)[:500]),
         (f"{prefix}-empty.jpg", b""),
         (f"{prefix}-2.png", noise(image_format="PNG")),
     ]
@@ -195,7 +189,7 @@ def test_an_answer_waits_for_the_whole_batch(service: Service, prefix: str) -> N
 
 
 def test_progress_weighs_tasks_by_their_pixels(service: Service, prefix: str) -> None:
-    files = [(f"{prefix}-small.jpg", noise(20, 20)), (f"{prefix}-large.jpg", noise(1400, 1400))]
+    files = [(f"{prefix}-small.jpg", noise(20)), (f"{prefix}-large.jpg", noise(1400))]
     batch = upload(service, files).json()
     small, large = (task["task_id"] for task in batch["tasks"])
     service.wait_for(small)
@@ -226,7 +220,7 @@ def events(answer: requests.Response) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def test_a_batch_is_followed_to_the_end_of_its_last_task(service: Service, prefix: str) -> None:
-    files = [(f"{prefix}-{number}.jpg", noise(40, 40)) for number in range(3)]
+    files = [(f"{prefix}-{number}.jpg", noise(40)) for number in range(3)]
     batch = upload(service, [*files, (f"{prefix}.gif", b"no picture"), files[0]]).json()
     answer = service.get(batch["links"]["events"])  # is over when the stream is
     answer.encoding = "utf-8"
@@ -293,7 +287,7 @@ def test_pictures_are_stored_in_the_archive_as_they_are(service: Service, prefix
 
 def test_what_failed_was_cancelled_or_is_gone_is_told_in_the_manifest(service: Service, prefix: str) -> None:
     files = [(f"{prefix}-{word}.jpg", noise()) for word in ("good", "deleted")]
-    files.append((f"{prefix}-cancelled.jpg", noise(1500, 1500)))
+    files.append((f"{prefix}-cancelled.jpg", noise(1500)))
     batch = upload(service, files).json()
     service.delete(f"/tasks/{batch['tasks'][2]['task_id']}")
     ended(service, batch)
@@ -306,7 +300,7 @@ def test_what_failed_was_cancelled_or_is_gone_is_told_in_the_manifest(service: S
 
 
 def test_there_is_no_archive_before_all_tasks_have_ended(service: Service, prefix: str) -> None:
-    batch = upload(service, [(f"{prefix}-1.jpg", noise(1500, 1500)), (f"{prefix}-2.jpg", noise())]).json()
+    batch = upload(service, [(f"{prefix}-1.jpg", noise(1500)), (f"{prefix}-2.jpg", noise())]).json()
     answer = service.get(batch["links"]["zip"])
     service.delete(f"/tasks/{batch['tasks'][0]['task_id']}")
     assert answer.status_code == 409

@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 import signal
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +15,7 @@ import requests
 from callback_receiver import SECRET, Callback, Receiver, mute_listener, running_receiver
 from live_service import Service, running_service, wait_until
 from PIL import Image
+from sample_uploads import new_name, noise
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def name() -> str:
-    return f"{uuid.uuid4().hex[:12]}.jpg"
-
-
-def noise(width: int, height: int) -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((width, height), 80).convert("RGB").save(file, "JPEG")
-    return file.getvalue()
+    return new_name()
 
 
 def callback_of(receiver: Receiver, task: dict[str, Any]) -> Callback:
@@ -50,7 +44,7 @@ def callback_of(receiver: Receiver, task: dict[str, Any]) -> Callback:
 
 
 def test_a_picture_that_is_made_is_told_of(calling_service: Service, receiver: Receiver, name: str) -> None:
-    task = calling_service.upload_bytes(noise(20, 20), name, callback_url=receiver.url()).json()
+    task = calling_service.upload_bytes(noise(20), name, callback_url=receiver.url()).json()
     document = callback_of(receiver, task).verified()
     assert document["type"] == "task.succeeded"
     assert document["data"] == calling_service.get(f"/tasks/{task['task_id']}").json()
@@ -67,13 +61,13 @@ def test_a_picture_that_cannot_be_made_is_told_of(calling_service: Service, rece
 
 
 def test_a_task_that_is_cancelled_is_told_of(calling_service: Service, receiver: Receiver, name: str) -> None:
-    task = calling_service.upload_bytes(noise(1500, 1500), name, callback_url=receiver.url()).json()
+    task = calling_service.upload_bytes(noise(1500), name, callback_url=receiver.url()).json()
     assert calling_service.delete(f"/tasks/{task['task_id']}").status_code == 200
     assert callback_of(receiver, task).verified()["type"] == "task.revoked"
 
 
 def test_a_task_whose_worker_is_lost_is_told_of(calling_service: Service, receiver: Receiver, name: str) -> None:
-    task = calling_service.upload_bytes(noise(1500, 1500), name, callback_url=receiver.url()).json()
+    task = calling_service.upload_bytes(noise(1500), name, callback_url=receiver.url()).json()
     jobs = calling_service.store.client[calling_service.stack.settings.mongo_database]["jobs"]
     wait_until(lambda: jobs.find_one({"_id": task["task_id"], "status": "STARTED"}))
     # As if its worker had vanished for the last time.
@@ -86,13 +80,13 @@ def test_a_task_whose_worker_is_lost_is_told_of(calling_service: Service, receiv
 
 def test_a_receiver_that_was_away_is_called_again(calling_service: Service, receiver: Receiver, name: str) -> None:
     receiver.answers = [503]
-    task = calling_service.upload_bytes(noise(20, 20), name, callback_url=receiver.url()).json()
+    task = calling_service.upload_bytes(noise(20), name, callback_url=receiver.url()).json()
     first, second = wait_until(lambda: found if len(found := receiver.of_task(task["task_id"])) == 2 else None)
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
 def test_a_reused_result_is_told_of_too(calling_service: Service, receiver: Receiver, name: str) -> None:
-    picture = noise(20, 20)
+    picture = noise(20)
     calling_service.wait_for(calling_service.upload_bytes(picture, name).json()["task_id"])
     answer = calling_service.upload_bytes(picture, f"again-{name}", callback_url=receiver.url())
     assert answer.status_code == 200
@@ -100,7 +94,7 @@ def test_a_reused_result_is_told_of_too(calling_service: Service, receiver: Rece
 
 
 def test_each_picture_of_a_batch_is_told_of(calling_service: Service, receiver: Receiver, name: str) -> None:
-    files = [("image", (f"{number}-{name}", noise(20, 20))) for number in range(3)]
+    files = [("image", (f"{number}-{name}", noise(20))) for number in range(3)]
     form = {"callback_url": receiver.url()}
     batch = requests.post(f"{calling_service.url}/upscale", files=files, data=form, timeout=60).json()
     tasks = {file["task_id"] for file in batch["tasks"]}
@@ -112,16 +106,16 @@ def test_receivers_that_hang_keep_no_picture_waiting(calling_service: Service, r
     with mute_listener() as port:
         for number in range(3):
             mute = f"http://127.0.0.1:{port}/"
-            task = calling_service.upload_bytes(noise(10, 10), f"{number}-{name}", callback_url=mute).json()
+            task = calling_service.upload_bytes(noise(10), f"{number}-{name}", callback_url=mute).json()
             assert calling_service.wait_for(task["task_id"])["status"] == "SUCCESS"
-        task = calling_service.upload_bytes(noise(20, 20), name, callback_url=receiver.url()).json()
+        task = calling_service.upload_bytes(noise(20), name, callback_url=receiver.url()).json()
         assert callback_of(receiver, task).verified()["type"] == "task.succeeded"
 
 
 def test_callbacks_outlive_their_worker_process(calling_service: Service, receiver: Receiver, name: str) -> None:
     with mute_listener() as port:
         mute = f"http://127.0.0.1:{port}/"
-        task = calling_service.upload_bytes(noise(20, 20), name, callback_url=mute).json()
+        task = calling_service.upload_bytes(noise(20), name, callback_url=mute).json()
         jobs = calling_service.store.client[calling_service.stack.settings.mongo_database]["jobs"]
         wait_until(lambda: jobs.find_one({"_id": task["task_id"], "delivery.tries": 1}))
         processes = children(calling_service.stack.worker.process.pid)
@@ -141,7 +135,7 @@ def children(pid: int) -> list[int]:
 
 
 def test_the_address_is_no_part_of_the_request(calling_service: Service, receiver: Receiver, name: str) -> None:
-    picture = noise(20, 20)
+    picture = noise(20)
     task = calling_service.upload_bytes(picture, name, callback_url=receiver.url()).json()
     again = calling_service.upload_bytes(picture, name, callback_url=receiver.url("/other")).json()
     assert again["task_id"] == task["task_id"]
@@ -151,6 +145,6 @@ def test_the_address_is_no_part_of_the_request(calling_service: Service, receive
 
 @pytest.mark.parametrize("url", ["ftp://example.com/", "example.com/hook", "http://user:word@example.com/"])
 def test_a_url_that_cannot_be_called_is_refused(calling_service: Service, name: str, url: str) -> None:
-    answer = calling_service.upload_bytes(noise(20, 20), name, callback_url=url)
+    answer = calling_service.upload_bytes(noise(20), name, callback_url=url)
     assert answer.status_code == 422
     assert (answer.json()["code"], answer.json()["field"]) == ("invalid_parameter", "callback_url")

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from live_service import Service
-from PIL import Image
+from sample_uploads import new_name, noise
 
 RACERS = 40
 
 
-def noise(width: int, height: int) -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((width, height), 80).convert("RGB").save(file, "JPEG")
-    return file.getvalue()
-
-
-def new_name() -> str:
-    return f"{uuid.uuid4().hex[:12]}.jpg"
-
-
 def test_a_name_in_process_returns_the_running_task(service: Service) -> None:
-    name, picture = new_name(), noise(3000, 3000)
+    name, picture = new_name(), noise(3000)
     first = service.upload_bytes(picture, name)
     again = service.upload_bytes(picture, name)
     assert again.status_code == 202
@@ -38,9 +27,9 @@ def test_a_name_in_process_returns_the_running_task(service: Service) -> None:
 
 
 def test_a_duplicate_says_whether_picture_and_request_are_the_same(service: Service) -> None:
-    name, picture = new_name(), noise(20, 20)
+    name, picture = new_name(), noise(20)
     service.wait_for(service.upload_bytes(picture, name).json()["task_id"])
-    other = service.upload_bytes(noise(20, 20), name, scale="2").json()
+    other = service.upload_bytes(noise(20), name, scale="2").json()
     assert other["duplicate"] is True
     assert other["same_image"] is False
     assert other["same_request"] is False
@@ -49,15 +38,15 @@ def test_a_duplicate_says_whether_picture_and_request_are_the_same(service: Serv
 
 def test_one_name_written_in_two_unicode_forms_is_one_name(service: Service) -> None:
     stem = uuid.uuid4().hex[:8]
-    first = service.upload_bytes(noise(20, 20), f"{stem}-caf\u00e9.jpg").json()
-    again = service.upload_bytes(noise(20, 20), f"{stem}-cafe\u0301.jpg").json()
+    first = service.upload_bytes(noise(20), f"{stem}-caf\u00e9.jpg").json()
+    again = service.upload_bytes(noise(20), f"{stem}-cafe\u0301.jpg").json()
     assert again["task_id"] == first["task_id"]
     service.wait_for(first["task_id"])
     assert service.get(f"/processed/{stem}-cafe\u0301.jpg").status_code == 200
 
 
 def test_forty_racing_uploads_of_one_name_make_one_task(service: Service) -> None:
-    name, pictures = new_name(), [noise(30, 30) for _ in range(RACERS)]
+    name, pictures = new_name(), [noise(30) for _ in range(RACERS)]
     start = threading.Barrier(RACERS)
 
     def upload(picture: bytes):

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 from bson import ObjectId
 from live_service import Service
-from PIL import Image
+from sample_uploads import new_name, noise
 
 from mongo.jobs import Job, StoredImage
 from utils.upscale_request import UpscaleRequest
 
 
-def noise(side: int) -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((side, side), 80).convert("RGB").save(file, "JPEG")
-    return file.getvalue()
-
-
 @pytest.fixture
 def name() -> str:
-    return f"{uuid.uuid4().hex[:12]}.jpg"
+    return new_name()
 
 
 @pytest.fixture

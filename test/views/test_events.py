@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import socket
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ import pytest
 import requests
 from bson import ObjectId
 from live_service import Service, running_service, wait_until
-from PIL import Image
+from sample_uploads import new_name, noise
 from simple_websocket import Client
 
 from celery_app.announcements import Announcer
@@ -40,16 +38,6 @@ class Event:
     kind: str
     id: str
     task: dict[str, Any]
-
-
-def noise(side: int) -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((side, side), 80).convert("RGB").save(file, "JPEG")
-    return file.getvalue()
-
-
-def new_name() -> str:
-    return f"{uuid.uuid4().hex[:12]}.jpg"
 
 
 @contextmanager

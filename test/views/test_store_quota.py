@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
-from PIL import Image
+from sample_uploads import noise
 from werkzeug.test import TestResponse
 
 from main import create_app
@@ -37,19 +37,13 @@ def store_of(client: FlaskClient) -> Store:
     return context_of(client.application).store
 
 
-def noise() -> bytes:
-    file = io.BytesIO()
-    Image.effect_noise((700, 700), 80).save(file, "PNG")
-    return file.getvalue()
-
-
 def upload(client: FlaskClient, picture: bytes, name: str) -> TestResponse:
     return client.post("/upscale", data={"image": (io.BytesIO(picture), name)})
 
 
 def fill(client: FlaskClient) -> list[TestResponse]:
     """The answers to more uploads than there is room for."""
-    return [upload(client, noise(), f"{number}.png") for number in range(6)]
+    return [upload(client, noise(400, image_format="PNG"), f"{number}.png") for number in range(6)]
 
 
 def test_an_upload_that_there_is_no_room_for_is_refused(client: FlaskClient) -> None:
@@ -62,7 +56,7 @@ def test_an_upload_that_there_is_no_room_for_is_refused(client: FlaskClient) -> 
 
 def test_duplicates_and_reused_results_are_answered_all_the_same(client: FlaskClient) -> None:
     store = store_of(client)
-    picture = noise()
+    picture = noise(400, image_format="PNG")
     job = store.jobs.claim(upload(client, picture, "photo.png").get_json()["task_id"])
     assert job is not None
     store.jobs.succeed(job, job.source, keep=timedelta(days=1))
@@ -77,4 +71,4 @@ def test_when_pictures_are_gone_there_is_room_again(client: FlaskClient) -> None
     assert job is not None
     assert job.source.file_id is not None
     store.uploads.delete(job.source.file_id)
-    assert upload(client, noise(), "another.png").status_code == 202
+    assert upload(client, noise(400, image_format="PNG"), "another.png").status_code == 202
