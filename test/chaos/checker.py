@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from chaos.history import Call, Fault, History
+from chaos.history import FINAL, Call, Fault, History
 from chaos.oracle import Outcome
 from chaos.spans import overlap
-from chaos.witness import FINAL, Trace
+from chaos.witness import Trace
 
 STUCK = 60.0  # s that a job may take at most, not counting the time in which what it needs was away
 MAX_ATTEMPTS = 3

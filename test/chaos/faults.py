@@ -70,7 +70,7 @@ class Scene:
     def a_worker(self) -> str:
         return self.chance.choice(WORKERS)
 
-    def last(self) -> None:
+    def endure(self) -> None:
         """Let the trouble last for a while."""
         time.sleep(self.chance.uniform(*LASTING))
 
@@ -160,7 +160,7 @@ def _stop(scene: Scene, processes: list[psutil.Process]) -> None:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
-        scene.last()
+        scene.endure()
     finally:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
@@ -175,7 +175,7 @@ def fill_redis(scene: Scene) -> None:
     """It refuses every write for want of memory (its policy is noeviction)."""
     _tell_redis(scene, lambda redis: redis.config_set("maxmemory", 1))
     try:
-        scene.last()
+        scene.endure()
     finally:
         _tell_redis(scene, lambda redis: redis.config_set("maxmemory", 0))
 
@@ -209,7 +209,7 @@ def limit_memory(scene: Scene) -> None:
                 _limit(process, limited)
         for _ in range(4):
             _send_large(scene)
-        scene.last()
+        scene.endure()
 
 
 def _limit(process: psutil.Process, limited: ExitStack) -> None:
@@ -238,7 +238,7 @@ def fill_disk(scene: Scene) -> None:
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(64 * 1024))
-        scene.last()
+        scene.endure()
     finally:
         filler.unlink()
 

@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+FINAL = ("SUCCESS", "FAILURE", "REVOKED")
+"""The states of a task that is over."""
+
 Action = Literal["upload", "follow", "fetch", "cancel", "reset"]
 Dependency = Literal["mongod", "redis"]
 

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chaos.client import Client
-from chaos.history import Call, Recorder
+from chaos.history import FINAL, Call, Recorder
 from chaos.pictures import Pictures, Source
 
-FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 RETRIED = (409, 429, 500, 502, 503, 504, 507)
 RETRY_PAUSE = 0.25  # s
 LOOK_EVERY = (0.15, 1.0)  # s between two looks at a task: at first, and at last

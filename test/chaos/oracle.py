@@ -7,6 +7,8 @@ import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from chaos import tiny_model
 from upscaler.catalog import find_model
 from upscaler.engine import Engine
@@ -31,6 +33,7 @@ class Oracle:
     """
 
     def __init__(self, folder: Path) -> None:
+        torch.set_num_threads(1)  # pictures are too small to be shared out
         models = folder / "models"
         self._sources = folder / "sources"
         self._engine = Engine.of_model(find_model(tiny_model.NAME, models), models, device="cpu", precision="float32")

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaos.history import FINAL
 from mongo import Store
 from mongo.client import Document
-
-FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 
 
 @dataclass(frozen=True)
