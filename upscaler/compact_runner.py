@@ -28,7 +28,7 @@ from utils.errors import OutOfMemory
 # Of one feature map in a band. On a processor, few enough to stay in its caches, and enough to be worth the start
 # of its threads: by measurement, see docs/performance.md. An accelerator wants more work for every launch.
 BAND_BYTES = {"cpu": 64 << 10, "cuda": 4 << 20}
-BAND_ROWS = 16  # at least: with fewer, the rows held between bands weigh
+BAND_ROWS = 8  # at least: with fewer, the rows held between bands weigh
 # Of the input, enlarged and handed on at a time: as float32 they stay in a core's cache.
 ENLARGED_PIXELS = {"cpu": 8192, "cuda": 2 << 20}
 
