@@ -11,8 +11,8 @@ import torch
 
 # Of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-MAPPED_BYTES = 8 << 20  # from here on a block is of its own and goes back when freed: pictures, not layers (4 MiB)
-KEPT_BYTES = 8 << 20  # so much freed room at the heap's end stays
+MAPPED_BYTES = 32 << 20  # from here on a block is of its own and goes back when freed: pictures, not layers (4 MiB)
+KEPT_BYTES = 32 << 20  # so much freed room at the heap's end stays
 
 
 @cache
