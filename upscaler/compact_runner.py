@@ -28,6 +28,7 @@ from utils.errors import OutOfMemory
 # Of one feature map in a band. On a processor, few enough to stay in its caches, and enough to be worth the start
 # of its threads: by measurement, see docs/performance.md. An accelerator wants more work for every launch.
 BAND_BYTES = {"cpu": 64 << 10, "cuda": 4 << 20}
+SMALL_PICTURE = 1 << 18  # px; up to here bands are twice as high, for memory is no matter and starts of threads are
 BAND_ROWS = 8  # at least: with fewer, the rows held between bands weigh
 # Of the input, enlarged and handed on at a time: as float32 they stay in a core's cache.
 ENLARGED_PIXELS = {"cpu": 8192, "cuda": 2 << 20}
@@ -233,7 +234,10 @@ def _grey_end(end: Layer, scale: int) -> Layer:
 
 
 def _rows_a_band(source: Source, device: torch.device, dtype: torch.dtype) -> int:
-    return max(BAND_ROWS, _rows_of(BAND_BYTES[device.type] // dtype.itemsize, source))
+    pixels = BAND_BYTES[device.type] // dtype.itemsize
+    if source.height * source.width <= SMALL_PICTURE:
+        pixels *= 2
+    return max(BAND_ROWS, _rows_of(pixels, source))
 
 
 def _rows_of(pixels: int, source: Source) -> int:
