@@ -61,6 +61,20 @@ def is_stopped(process: psutil.Process) -> bool:
 
 
 @contextmanager
+def stopped_worker(service: Service) -> Iterator[None]:
+    """Let every task wait, as it does behind many others."""
+    worker = psutil.Process(service.stack.worker.process.pid)
+    processes = [worker, *worker.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+@contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
     """A disk of its own for `folder`, in memory. Skips the test where this user may not mount one."""
     folder.mkdir(parents=True, exist_ok=True)

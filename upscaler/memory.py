@@ -29,9 +29,7 @@ def keep_freed_memory() -> None:
 
 
 def free_bytes(device: torch.device) -> int:
-    """What an accelerator can still give, its freed but kept blocks included."""
-    if device.type != "cuda":
-        raise ValueError(f"Nobody counts the free memory of a {device.type}.")
+    """What a CUDA device can still give, its freed but kept blocks included."""
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + kept
 

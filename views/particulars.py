@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from mongo.task_document import DOCUMENT, Format, Sha256, image_document
+from mongo.task_document import DOCUMENT, ImageDocument, image_document
 from utils import thumbnails
 from utils.errors import InvalidParameter
 from views.context import context
@@ -24,15 +24,9 @@ USUAL_SIDE = 256  # px
 
 
 @with_config(DOCUMENT)
-class PictureParticulars(TypedDict):
+class PictureParticulars(ImageDocument):
     """What a picture carries."""
 
-    width: Annotated[int, Field(ge=1)]
-    height: Annotated[int, Field(ge=1)]
-    mode: str
-    format: Format
-    bytes: Annotated[int, Field(ge=0)]
-    sha256: Sha256
     icc_profile: str | None
     """The name of its colour profile."""
     exif: dict[str, Any]

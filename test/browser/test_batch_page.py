@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
+from breakage import stopped_worker
 from live_service import Service
 from playwright.sync_api import Page, expect
-from visits import BATCH_PAGE, choose, stopped_worker
+from visits import BATCH_PAGE, choose
 
 Draw = Callable[..., Path]
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from breakage import stopped_worker
 from live_service import Service, running_service
 from playwright.sync_api import Page, expect
-from visits import Visit, draw, stopped_worker
+from visits import Visit, draw
 
 from utils.errors import ServiceError
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
+from breakage import stopped_worker
 from live_service import Service
 from playwright.sync_api import Page, Response, Route, expect
-from visits import PHONE, Visit, choose, draw, send, stopped_worker
+from visits import PHONE, Visit, choose, draw, send
 
 Draw = Callable[..., Path]
 Paths = dict[str, str]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from breakage import stopped_worker
 from live_service import Service
 from playwright.sync_api import Page, expect
-from visits import send, stopped_worker
+from visits import send
 
 Draw = Callable[..., Path]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from breakage import stopped_worker
 from live_service import Service
 from playwright.sync_api import Page, expect
-from visits import BATCH_PAGE, TASK_PAGE, Visit, draw, stopped_worker
+from visits import BATCH_PAGE, TASK_PAGE, Visit, draw
 
 Draw = Callable[..., Path]
 

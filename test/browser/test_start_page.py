@@ -7,10 +7,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from breakage import stopped_worker
 from live_service import Service
 from PIL import Image
 from playwright.sync_api import Page, expect
-from visits import BATCH_PAGE, TASK_PAGE, choose, draw, send, stopped_worker
+from visits import BATCH_PAGE, TASK_PAGE, choose, draw, send
 
 Draw = Callable[..., Path]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from breakage import stopped_worker
 from live_service import Service
 from PIL import Image
 from playwright.sync_api import Page, expect
-from visits import TASK_PAGE, Visit, choose, send, stopped_worker
+from visits import TASK_PAGE, Visit, choose, send
 
 Draw = Callable[..., Path]
 

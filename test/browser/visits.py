@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-from live_service import Service
 from PIL import Image
 from playwright.sync_api import Page
 
@@ -42,17 +39,3 @@ def send(page: Page, picture: Path) -> None:
     choose(page, picture)
     page.wait_for_url(TASK_PAGE)
     page.locator("[data-page=result]").wait_for()
-
-
-@contextmanager
-def stopped_worker(service: Service) -> Iterator[None]:
-    """Let every task wait, as it does behind many others."""
-    worker = psutil.Process(service.stack.worker.process.pid)
-    processes = [worker, *worker.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()

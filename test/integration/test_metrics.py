@@ -15,6 +15,7 @@ import psutil
 import pytest
 import requests
 import yaml
+from breakage import stopped_worker
 from live_service import Service, running_service, wait_until
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
@@ -138,26 +139,13 @@ def test_a_failed_task_is_counted_by_its_code(watched: Service) -> None:
 
 
 def test_a_task_that_waits_is_seen_with_its_age(watched: Service) -> None:
-    with frozen_workers(watched):
+    with stopped_worker(watched):
         accepted = watched.upload_bytes(picture(50), "waits.jpg").json()
         scrape_until(
             watched,
             lambda now: now.sum("upscaler_queue_length") == 1 and now.sum("upscaler_queue_head_age_seconds") > 1,
         )
     assert watched.wait_for(accepted["task_id"])["status"] == "SUCCESS"
-
-
-@contextmanager
-def frozen_workers(service: Service) -> Iterator[None]:
-    worker = psutil.Process(service.stack.worker.process.pid)
-    family = [worker, *worker.children(recursive=True)]
-    for process in family:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in family:
-            process.resume()
 
 
 def test_sweeps_are_counted(watched: Service) -> None:
@@ -191,7 +179,7 @@ def test_what_a_client_makes_up_is_no_label(watched: Service) -> None:
 
 
 def test_time_that_was_asked_to_be_waited_is_not_slowness(watched: Service) -> None:
-    with frozen_workers(watched):
+    with stopped_worker(watched):
         waiting = watched.upload_bytes(picture(50), "patience.jpg").json()
         labels = {"route": "/tasks/<task_id>", "method": "GET", "le": "2.5"}
         name = "upscaler_http_request_seconds_bucket"
@@ -256,7 +244,7 @@ def test_readiness_names_each_dependency_with_its_time(watched: Service) -> None
 
 
 def test_without_a_worker_the_service_is_ready_and_says_so(watched: Service) -> None:
-    with frozen_workers(watched):
+    with stopped_worker(watched):
         answer = watched.get("/health/ready")
     assert answer.status_code == 200
     check = answer.json()["checks"]["worker"]
